@@ -1,0 +1,87 @@
+//! Conditional replacement in a local folder, which has no conditional put: a lock a window, a
+//! staged copy on the same file system, one rename.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::store::Put;
+use crate::failure::SinkFailure;
+
+/// What a reader saw of a file: its length and its tag.
+type Seen = (u64, Option<String>);
+
+/// Puts a copy of `source` at `key` if what is there is still what was `seen`.
+pub(super) async fn publish_file(
+    root: &Path,
+    key: &str,
+    staging: &str,
+    source: &Path,
+    seen: Option<Seen>,
+) -> Result<Put, SinkFailure> {
+    let (target, staging, source) = (root.join(key), root.join(staging), source.to_owned());
+    let published = tokio::task::spawn_blocking(move || publish_blocking(&target, &staging, &source, seen.as_ref()));
+    match published.await {
+        Ok(Ok(put)) => Ok(put),
+        Ok(Err(error)) => Err(SinkFailure::disk(&format!("publish {key}"), &error)),
+        Err(error) => Err(SinkFailure::defect(format!("publish {key}: {error}"))),
+    }
+}
+
+fn publish_blocking(target: &Path, staging: &Path, source: &Path, seen: Option<&Seen>) -> io::Result<Put> {
+    let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    fs::create_dir_all(staging)?;
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut staged = tempfile::Builder::new().prefix(&name).suffix(".staged").tempfile_in(staging)?;
+    io::copy(&mut File::open(source)?, &mut staged)?;
+    set_readable(staged.path())?;
+    staged.as_file().sync_all()?;
+
+    let lock = File::create(staging.join(format!("{name}.lock")))?;
+    lock.lock()?;
+    if current(target)? != seen.cloned() {
+        return Ok(Put::Doubtful("the file changed meanwhile".to_owned()));
+    }
+    let file = staged.persist(target).map_err(|error| error.error)?;
+    sync_folders(folder)?;
+    Ok(Put::Published(Some(tag(&file.metadata()?))))
+}
+
+fn current(target: &Path) -> io::Result<Option<Seen>> {
+    match fs::metadata(target) {
+        Ok(metadata) => Ok(Some((metadata.len(), Some(tag(&metadata))))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The tag of a file as `object_store` makes it from inode, time and length.
+fn tag(metadata: &fs::Metadata) -> String {
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    let inode = 0_u64;
+    let modified = metadata.modified().ok().and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
+    let micros = modified.unwrap_or_default().as_micros();
+    format!("\"{inode:x}-{micros:x}-{:x}\"", metadata.len())
+}
+
+/// Temporary files are private; a lake's files are as readable as the folder's user has it.
+fn set_readable(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
+/// A rename outlives a power cut only once its folder is on disk, and that folder's own entry.
+fn sync_folders(folder: &Path) -> io::Result<()> {
+    for folder in [Some(folder.to_owned()), folder.parent().map(PathBuf::from)].into_iter().flatten() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! Committed windows in a lake: one object a window and kind under a name that only the window
+//! decides, published by conditional put behind a numbered plan (`src/ARCHITECTURE.md`, "A
+//! window's commit").
+
+mod commit;
+mod layout;
+mod local;
+mod manifest;
+mod probe;
+mod store;
+mod verify;
+
+pub use commit::{Committed, Extract, History, WindowCommit};
+pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
+pub use manifest::{
+    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, PublishedObject, RowProof, ValueSum,
+};
+pub use probe::{probe_conditions, probe_large_write};
+pub use store::{Lake, LakeLocation, ObjectState};
+pub use verify::{Findings, verify_report};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! A lake's store, and what a commit needs of it: create-if-absent, conditional replacement, and
+//! reading back after any doubt.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+#[cfg(feature = "s3")]
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion};
+use url::Url;
+
+use super::local::publish_file;
+use crate::failure::SinkFailure;
+use crate::parquet::{FooterSummary, StagedFile, footer_length, read_footer};
+
+/// How much of a file's end is read at first: footers of a few hundred columns fit.
+const FOOTER_BYTES: u64 = 64 << 10;
+/// How often a create is tried whose answer leaves the object absent.
+const CREATE_TRIES: u32 = 3;
+/// The longest single request to a store; an object goes up in one.
+#[cfg(feature = "s3")]
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a failing store is tried.
+#[cfg(feature = "s3")]
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A URL or path, and `object_store`'s options by their names.
+#[derive(Clone, Debug)]
+pub struct LakeLocation {
+    /// `file://…`, `s3://…`, or a path.
+    pub url: String,
+    /// Passed to `object_store`.
+    pub options: BTreeMap<String, String>,
+}
+
+/// An open lake.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    local_root: Option<PathBuf>,
+    url: String,
+}
+
+/// A version of an object in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectState {
+    /// The store's tag of it.
+    pub etag: Option<String>,
+    /// The store's version of it.
+    pub version: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+    /// Its footer; `None` where it is no Parquet file.
+    pub footer: Option<FooterSummary>,
+}
+
+/// The answer to a conditional put that the store gave without doubt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is there now, with this tag.
+    Published(Option<String>),
+    /// The condition failed, or the answer is in doubt: read it back.
+    Doubtful(String),
+}
+
+impl Lake {
+    /// Opens a lake; a local folder is created.
+    ///
+    /// # Errors
+    /// For a URL or option that no store understands, and a folder that cannot be created.
+    pub fn open(location: &LakeLocation) -> Result<Self, SinkFailure> {
+        match Url::parse(&location.url) {
+            Ok(url) if url.scheme() == "file" => {
+                let path = url.to_file_path().map_err(|()| {
+                    SinkFailure::configuration(format!("open the lake {}: no path", location.url), "write file:///PATH")
+                })?;
+                Self::open_folder(path, &location.url)
+            }
+            Ok(url) if url.scheme() == "s3" => Self::open_s3(&url, location),
+            Ok(url) if url.scheme().len() > 1 => Err(SinkFailure::configuration(
+                format!("open the lake {}: this build has no store for {}://", location.url, url.scheme()),
+                "use a path, file:// or s3://",
+            )),
+            _ => Self::open_folder(PathBuf::from(&location.url), &location.url),
+        }
+    }
+
+    fn open_folder(folder: PathBuf, url: &str) -> Result<Self, SinkFailure> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            SinkFailure::unavailable(
+                format!("open the lake {url}: {error}"),
+                "name a folder that this user may create and write to",
+            )
+        };
+        std::fs::create_dir_all(&folder).map_err(|error| unusable(&error))?;
+        let root = folder.canonicalize().map_err(|error| unusable(&error))?;
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| unusable(&error))?.with_fsync(true);
+        Ok(Self { store: Arc::new(store), prefix: Path::default(), local_root: Some(root), url: url.to_owned() })
+    }
+
+    #[cfg(feature = "s3")]
+    fn open_s3(url: &Url, location: &LakeLocation) -> Result<Self, SinkFailure> {
+        use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+        use object_store::{ClientOptions, RetryConfig};
+
+        let refused = |reason: String| {
+            SinkFailure::configuration(
+                format!("open the lake {}: {reason}", location.url),
+                "[lake.options] holds object_store's own keys, for S3: region, endpoint, allow_http, access_key_id, …",
+            )
+        };
+        let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(Duration::from_secs(10));
+        let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, max_retries: 5, ..RetryConfig::default() };
+        let mut builder =
+            AmazonS3Builder::from_env().with_url(url.as_str()).with_client_options(client).with_retry(retry);
+        for (name, value) in &location.options {
+            let key: AmazonS3ConfigKey = name.parse().map_err(|error: Error| refused(error.to_string()))?;
+            builder = builder.with_config(key, value);
+        }
+        let store = builder.build().map_err(|error| refused(error.to_string()))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
+        Ok(Self {
+            store: Arc::new(store),
+            prefix,
+            local_root: None,
+            url: location.url.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn open_s3(_: &Url, location: &LakeLocation) -> Result<Self, SinkFailure> {
+        Err(SinkFailure::configuration(
+            format!("open the lake {}: this build has no S3", location.url),
+            "build with the feature s3",
+        ))
+    }
+
+    /// A lake in any store, for tests of the protocol.
+    #[must_use]
+    pub fn in_store(store: Arc<dyn ObjectStore>, url: &str) -> Self {
+        Self { store, prefix: Path::default(), local_root: None, url: url.to_owned() }
+    }
+
+    /// The lake's URL, or its path.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The URL of an object, as other programs read it.
+    pub fn uri(&self, key: &str) -> String {
+        match &self.local_root {
+            Some(root) => root.join(key).display().to_string(),
+            None => format!("{}/{key}", self.url),
+        }
+    }
+
+    pub(super) fn path(&self, key: &str) -> Path {
+        self.prefix.parts().chain(Path::from(key).parts()).collect()
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Whether conditional replacement goes by tags (it goes by locks in a local folder).
+    pub(super) fn is_local(&self) -> bool {
+        self.local_root.is_some()
+    }
+
+    /// The whole of a small object; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, SinkFailure> {
+        let doing = || format!("read {}", self.uri(key));
+        match self.store.get(&self.path(key)).await {
+            Ok(answer) => answer.bytes().await.map(Some).map_err(|error| SinkFailure::store(&doing(), &error)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(SinkFailure::store(&doing(), &error)),
+        }
+    }
+
+    /// Creates a small object where there is none. False where there is one with another content.
+    /// A store's error is no evidence: after any doubt the object is read back, and our own content
+    /// counts as created.
+    ///
+    /// # Errors
+    /// Where the store fails, and where it remains unknown whether the object is there.
+    pub async fn create(&self, key: &str, content: Bytes) -> Result<bool, SinkFailure> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let mut last_error = None;
+        for _ in 0..CREATE_TRIES {
+            let payload = PutPayload::from(content.clone());
+            match self.store.put_opts(&self.path(key), payload, options.clone()).await {
+                Ok(_) => return Ok(true),
+                Err(error) => {
+                    if let Some(found) = self.get(key).await? {
+                        return Ok(found == content);
+                    }
+                    last_error = Some(error);
+                }
+            }
+        }
+        let doing = format!("create {}", self.uri(key));
+        Err(match last_error {
+            Some(error) => SinkFailure::store(&doing, &error),
+            None => SinkFailure::defect(doing),
+        })
+    }
+
+    /// The keys below a folder, relative to the lake, sorted, with their lengths.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, SinkFailure> {
+        let prefix = self.path(folder);
+        let found: Result<Vec<_>, Error> = self.store.list(Some(&prefix)).try_collect().await;
+        let found = found.map_err(|error| SinkFailure::store(&format!("list {}", self.uri(folder)), &error))?;
+        let skipped = self.prefix.parts().count();
+        let relative = |location: &Path| location.parts().skip(skipped).collect::<Path>().to_string();
+        let mut keys: Vec<(String, u64)> =
+            found.iter().map(|object| (relative(&object.location), object.size)).collect();
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// The version of an object that is there now; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn state(&self, key: &str) -> Result<Option<ObjectState>, SinkFailure> {
+        let failed = |error: Error| SinkFailure::store(&format!("read {}", self.uri(key)), &error);
+        let path = self.path(key);
+        let head = match self.store.head(&path).await {
+            Ok(head) => head,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut tail = self.tail(&path, head.size, FOOTER_BYTES).await.map_err(failed)?;
+        if let Some(length) = footer_length(&tail).map(|length| length as u64 + 8)
+            && length > tail.len() as u64
+            && length <= head.size
+        {
+            tail = self.tail(&path, head.size, length).await.map_err(failed)?;
+        }
+        Ok(Some(ObjectState { etag: head.e_tag, version: head.version, bytes: head.size, footer: read_footer(&tail) }))
+    }
+
+    async fn tail(&self, path: &Path, size: u64, bytes: u64) -> Result<Bytes, Error> {
+        let start = size.saturating_sub(bytes);
+        if start == size { Ok(Bytes::new()) } else { self.store.get_range(path, start..size).await }
+    }
+
+    /// Replaces what `seen` says is there (nothing, where it is `None`) by a file.
+    pub(super) async fn replace(
+        &self,
+        key: &str,
+        staging: &str,
+        file: &StagedFile,
+        seen: Option<&ObjectState>,
+    ) -> Result<Put, SinkFailure> {
+        if let Some(root) = &self.local_root {
+            return publish_file(
+                root,
+                key,
+                staging,
+                file.file.path(),
+                seen.map(|seen| (seen.bytes, seen.etag.clone())),
+            )
+            .await;
+        }
+        let mode = match seen {
+            None => PutMode::Create,
+            Some(seen) => PutMode::Update(UpdateVersion { e_tag: seen.etag.clone(), version: seen.version.clone() }),
+        };
+        let content = tokio::fs::read(file.file.path())
+            .await
+            .map_err(|error| SinkFailure::disk("read a temporary file", &error))?;
+        let options = PutOptions { mode, ..PutOptions::default() };
+        match self.store.put_opts(&self.path(key), PutPayload::from(content), options).await {
+            Ok(result) => Ok(Put::Published(result.e_tag)),
+            Err(error) => Ok(Put::Doubtful(error.to_string())),
+        }
+    }
+
+    /// The SHA-256 of an object's content, in hex, without holding it.
+    pub(super) async fn sha256(&self, key: &str) -> Result<String, SinkFailure> {
+        use sha2::{Digest, Sha256};
+
+        let failed = |error: Error| SinkFailure::store(&format!("read {}", self.uri(key)), &error);
+        let mut chunks = self.store.get(&self.path(key)).await.map_err(failed)?.into_stream();
+        let mut hash = Sha256::new();
+        while let Some(chunk) = chunks.next().await {
+            hash.update(&chunk.map_err(failed)?);
+        }
+        Ok(crate::parquet::hex(&hash.finalize()))
+    }
+}

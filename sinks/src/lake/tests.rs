@@ -1,0 +1,198 @@
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use object_store::memory::InMemory;
+
+use super::*;
+use crate::failure::SinkFailureKind;
+use crate::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
+
+fn address(window: &str) -> WindowAddress {
+    WindowAddress {
+        tenant: "acme".to_owned(),
+        report: "calls".to_owned(),
+        date: "2024-01-01".parse().unwrap(),
+        window: window.to_owned(),
+    }
+}
+
+const DAY: &str = "20240101T050000Z-20240102T050000Z";
+
+fn staged(folder: &std::path::Path, rows: &[i64], sequence: u32, extract: &str) -> StagedFile {
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+    let options = ParquetOptions { codec: Codec::Zstd(3), row_group_rows: 100, bloom_columns: Vec::new() };
+    let mut writer = ParquetWriter::create(folder, Arc::clone(&schema), &options).unwrap();
+    writer.write(&RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(rows.to_vec()))]).unwrap()).unwrap();
+    let pairs = [("cxlake.sequence", sequence.to_string()), ("cxlake.extract_sha256", extract.to_owned())];
+    writer.finish(&pairs.map(|(key, value)| (key.to_owned(), value))).unwrap()
+}
+
+/// Commits some rows as a run would that saw `history`.
+async fn commit(
+    lake: &Lake,
+    address: &WindowAddress,
+    sequence: u32,
+    rows: &[i64],
+) -> Result<Committed, crate::failure::SinkFailure> {
+    let folder = tempfile::tempdir().unwrap();
+    let extract_sha256 = format!("{rows:?}");
+    let extract = Extract {
+        data: staged(folder.path(), rows, sequence, &extract_sha256),
+        quarantine: staged(folder.path(), &[], sequence, &extract_sha256),
+    };
+    let proof = |kind: ObjectKind, file: &StagedFile| ObjectProof {
+        key: address.object(kind),
+        rows: file.rows,
+        bytes: file.bytes,
+        sha256: file.sha256.clone(),
+    };
+    let count = rows.len() as u64;
+    let plan = Plan {
+        format: PLAN_FORMAT.to_owned(),
+        sequence,
+        run_id: format!("run of {rows:?}"),
+        created_at: String::new(),
+        tenant: address.tenant.clone(),
+        report: address.report.clone(),
+        window: ManifestWindow {
+            start: "2024-01-01T05:00:00Z".to_owned(),
+            end: "2024-01-02T05:00:00Z".to_owned(),
+            time_zone: "America/New_York".to_owned(),
+            date: "2024-01-01".to_owned(),
+        },
+        registry_version: 1,
+        rows: RowProof { expected: count, fetched: count, accepted: count, quarantined: 0, duplicates: 0 },
+        sums: Vec::new(),
+        extract_sha256,
+        data: proof(ObjectKind::Data, &extract.data),
+        quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
+    };
+    WindowCommit { lake, address }.commit(&plan, &extract, String::new).await
+}
+
+/// A lake in a local folder, and one in a store with conditional puts.
+fn lakes() -> Vec<(Lake, Option<tempfile::TempDir>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let location = LakeLocation { url: folder.path().display().to_string(), options: Default::default() };
+    let memory = Lake::in_store(Arc::new(InMemory::new()), "memory://");
+    vec![(Lake::open(&location).unwrap(), Some(folder)), (memory, None)]
+}
+
+#[tokio::test]
+async fn a_window_is_committed_and_found_again() {
+    for (lake, _folder) in lakes() {
+        let address = address(DAY);
+        let window = WindowCommit { lake: &lake, address: &address };
+        assert_eq!(window.look().await.unwrap().next_sequence(), 1);
+        commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
+        let history = window.look().await.unwrap();
+        let done = history.settled().unwrap();
+        assert_eq!((done.sequence, done.data.proof.rows), (1, 3));
+        assert!(window.is_in_place(done).await.unwrap());
+        let keys: Vec<String> = lake.list("acme").await.unwrap().into_iter().map(|(key, _)| key).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !key.contains("staging")).collect();
+        assert_eq!(
+            keys,
+            [
+                "acme/calls/data/dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet",
+                "acme/calls/manifests/dt=2024-01-01/20240101T050000Z-20240102T050000Z-000001.done.json",
+                "acme/calls/manifests/dt=2024-01-01/20240101T050000Z-20240102T050000Z-000001.plan.json",
+                "acme/calls/quarantine/dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet",
+            ]
+        );
+        assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_restatement_replaces_the_window_and_the_highest_number_wins() {
+    for (lake, _folder) in lakes() {
+        let address = address(DAY);
+        commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
+        commit(&lake, &address, 3, &[4]).await.unwrap();
+        let late = commit(&lake, &address, 2, &[5, 6]).await.unwrap_err();
+        assert_eq!(late.kind, SinkFailureKind::Superseded);
+        let same = commit(&lake, &address, 3, &[7]).await.unwrap_err();
+        assert_eq!(same.kind, SinkFailureKind::Superseded);
+        let done = WindowCommit { lake: &lake, address: &address }.look().await.unwrap().newest_done.unwrap();
+        assert_eq!((done.sequence, done.data.proof.rows), (3, 1));
+        assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+    }
+}
+
+#[tokio::test]
+async fn windows_with_other_borders_are_refused() {
+    for (lake, _folder) in lakes() {
+        commit(&lake, &address(DAY), 1, &[1]).await.unwrap();
+        let hour = address("20240101T050000Z-20240101T060000Z");
+        let failure = WindowCommit { lake: &lake, address: &hour }.look().await.unwrap_err();
+        assert_eq!(failure.kind, SinkFailureKind::Configuration);
+        let next_day =
+            WindowAddress { date: "2024-01-02".parse().unwrap(), ..address("20240102T050000Z-20240103T050000Z") };
+        assert!(WindowCommit { lake: &lake, address: &next_day }.look().await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_object_is_not_overwritten() {
+    for (lake, _folder) in lakes() {
+        let address = address(DAY);
+        lake.create(&address.object(ObjectKind::Data), "not ours".into()).await.unwrap();
+        let failure = commit(&lake, &address, 1, &[1]).await.unwrap_err();
+        assert_eq!(failure.kind, SinkFailureKind::Configuration);
+        assert_eq!(lake.get(&address.object(ObjectKind::Data)).await.unwrap().unwrap(), "not ours");
+    }
+}
+
+#[tokio::test]
+async fn verify_finds_what_does_not_match() {
+    async fn check(damage: impl AsyncFnOnce(&Lake, &WindowAddress), expected: &str) {
+        let lake = Lake::in_store(Arc::new(InMemory::new()), "memory://");
+        let address = address(DAY);
+        commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
+        damage(&lake, &address).await;
+        let findings = verify_report(&lake, "acme", "calls").await.unwrap().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].contains(expected), "{findings:?}");
+    }
+    use object_store::ObjectStoreExt as _;
+    check(
+        async |lake, address| lake.store().delete(&lake.path(&address.object(ObjectKind::Data))).await.unwrap(),
+        "missing",
+    )
+    .await;
+    check(
+        async |lake, address| {
+            let path = lake.path(&address.object(ObjectKind::Quarantine));
+            let mut bytes = lake.store().get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+            bytes[5] ^= 1;
+            lake.store().put(&path, bytes.into()).await.unwrap();
+        },
+        "sha256",
+    )
+    .await;
+    check(
+        async |lake, _| assert!(lake.create("acme/calls/data/dt=2024-01-01/other.parquet", "x".into()).await.unwrap()),
+        "no manifest names it",
+    )
+    .await;
+    check(async |lake, address| assert!(lake.create(&address.plan(2), "{}".into()).await.unwrap()), "open plan 2")
+        .await;
+}
+
+#[tokio::test]
+async fn stores_that_keep_conditions_pass_the_probes() {
+    for (lake, _folder) in lakes() {
+        probe_conditions(&lake, "acme/probe", "racing").await.unwrap();
+        probe_large_write(&lake, "acme/probe", "large").await.unwrap();
+        assert_eq!(lake.list("acme/probe").await.unwrap(), []);
+    }
+}
+
+#[test]
+fn a_lake_that_no_store_understands_is_refused() {
+    let open = |url: &str| Lake::open(&LakeLocation { url: url.to_owned(), options: Default::default() }).unwrap_err();
+    assert_eq!(open("ftp://lake").kind, SinkFailureKind::Configuration);
+    assert_eq!(open("/proc/no/such/folder").kind, SinkFailureKind::Unavailable);
+}

@@ -1,0 +1,192 @@
+//! One Parquet file on its way.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{BloomFilterPosition, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+use tempfile::NamedTempFile;
+
+use super::hashing_file::HashingWriter;
+use crate::failure::SinkFailure;
+
+/// What the files say of their writer. No version in it: a newer cxlake that writes the same pages
+/// writes the same bytes.
+const CREATED_BY: &str = "cxlake";
+/// One absent id in a hundred is looked up in vain: the filter costs about 10 bits a row.
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// How Parquet files are written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParquetOptions {
+    /// The compression of pages.
+    pub codec: Codec,
+    /// The most rows of a row group.
+    pub row_group_rows: usize,
+    /// Columns with a bloom filter.
+    pub bloom_columns: Vec<String>,
+}
+
+/// The compression of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// Zstandard with a level, 1 to 22.
+    Zstd(i32),
+    /// Snappy.
+    Snappy,
+    /// None.
+    Uncompressed,
+}
+
+/// A Parquet file that is being written, in a temporary file.
+#[derive(Debug)]
+pub struct ParquetWriter {
+    writer: ArrowWriter<HashingWriter<NamedTempFile>>,
+    rows: u64,
+}
+
+/// A whole Parquet file, nowhere visible yet. It is gone when this is dropped.
+#[derive(Debug)]
+pub struct StagedFile {
+    /// Where it is.
+    pub file: NamedTempFile,
+    /// Its rows.
+    pub rows: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// The hash of its content, in hex.
+    pub sha256: String,
+}
+
+impl ParquetWriter {
+    /// Begins a file in `folder`.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn create(folder: &Path, schema: SchemaRef, options: &ParquetOptions) -> Result<Self, SinkFailure> {
+        let file = NamedTempFile::with_suffix_in(".parquet", folder)
+            .map_err(|error| SinkFailure::disk("create a temporary file", &error))?;
+        let properties = properties(&schema, options)?;
+        let writer = ArrowWriter::try_new(HashingWriter::new(file), schema, Some(properties))
+            .map_err(|error| SinkFailure::defect(format!("begin a Parquet file: {error}")))?;
+        Ok(Self { writer, rows: 0 })
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkFailure> {
+        self.writer.write(batch).map_err(|error| refused("write a temporary Parquet file", &error))?;
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Ends the file with these key-values in its footer, in their order.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn finish(mut self, key_values: &[(String, String)]) -> Result<StagedFile, SinkFailure> {
+        for (key, value) in key_values {
+            self.writer.append_key_value_metadata(KeyValue::new(key.clone(), value.clone()));
+        }
+        let inner = self.writer.into_inner().map_err(|error| refused("end a temporary Parquet file", &error))?;
+        let (file, sha256, bytes) = inner.finish();
+        Ok(StagedFile { file, rows: self.rows, bytes, sha256 })
+    }
+}
+
+fn refused(doing: &str, error: &parquet::errors::ParquetError) -> SinkFailure {
+    SinkFailure::unavailable(
+        format!("{doing}: {error}"),
+        "check that the disk of the temporary folder has room; TMPDIR names another",
+    )
+}
+
+fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterProperties, SinkFailure> {
+    let compression = match options.codec {
+        Codec::Zstd(level) => Compression::ZSTD(
+            ZstdLevel::try_new(level)
+                .map_err(|error| SinkFailure::configuration(error.to_string(), "use zstd(1) to zstd(22)"))?,
+        ),
+        Codec::Snappy => Compression::SNAPPY,
+        Codec::Uncompressed => Compression::UNCOMPRESSED,
+    };
+    let builder = WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(options.row_group_rows))
+        .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
+        .set_dictionary_enabled(true);
+    Ok(options.bloom_columns.iter().fold(builder, |builder, name| bloom_filter(builder, schema, name, options)).build())
+}
+
+/// A bloom filter for a column that the file has and whose type can have one.
+fn bloom_filter(
+    builder: WriterPropertiesBuilder,
+    schema: &SchemaRef,
+    name: &str,
+    options: &ParquetOptions,
+) -> WriterPropertiesBuilder {
+    match schema.field_with_name(name) {
+        Ok(field) if *field.data_type() != DataType::Boolean => {
+            let column = ColumnPath::from(name);
+            builder
+                .set_column_bloom_filter_enabled(column.clone(), true)
+                .set_column_bloom_filter_fpp(column.clone(), BLOOM_FALSE_POSITIVES)
+                .set_column_bloom_filter_max_ndv(column, options.row_group_rows as u64)
+        }
+        _ => builder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+    use crate::parquet::{read_footer, sha256_of_file};
+
+    fn written(rows: &[&str], sequence: &str) -> StagedFile {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
+        let options = ParquetOptions { codec: Codec::Zstd(3), row_group_rows: 2, bloom_columns: vec!["id".to_owned()] };
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = ParquetWriter::create(folder.path(), Arc::clone(&schema), &options).unwrap();
+        let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(rows.to_vec()))]).unwrap();
+        writer.write(&batch).unwrap();
+        let staged = writer.finish(&[("cxlake.sequence".to_owned(), sequence.to_owned())]).unwrap();
+        // Leave the folder to the file's own clean-up.
+        let _kept = folder.keep();
+        staged
+    }
+
+    #[test]
+    fn the_same_rows_and_keys_give_the_same_bytes_and_another_sequence_others() {
+        assert_eq!(written(&["a", "b", "c"], "1").sha256, written(&["a", "b", "c"], "1").sha256);
+        assert_ne!(written(&["a", "b", "c"], "1").sha256, written(&["a", "b", "c"], "2").sha256);
+    }
+
+    #[test]
+    fn what_is_said_of_a_file_is_true() {
+        let staged = written(&["a", "b", "c"], "7");
+        let bytes = std::fs::read(staged.file.path()).unwrap();
+        assert_eq!(staged.bytes, bytes.len() as u64);
+        assert_eq!(staged.sha256, sha256_of_file(staged.file.path()).unwrap());
+        let footer = read_footer(&bytes).unwrap();
+        assert_eq!(footer.rows, 3);
+        assert_eq!(footer.key_values["cxlake.sequence"], "7");
+    }
+
+    #[test]
+    fn a_file_of_no_rows_is_a_file() {
+        let staged = written(&[], "1");
+        assert_eq!(read_footer(&std::fs::read(staged.file.path()).unwrap()).unwrap().rows, 0);
+    }
+}

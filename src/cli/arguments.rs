@@ -1,0 +1,236 @@
+//! The arguments. Each flag has a `CXLAKE_…` twin; flags beat environment beats file.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::run::{RunRequest, Shard, Span};
+use crate::vocabulary::Failure;
+
+/// Loads NICE CXone reporting data into a lake of typed Parquet: exact, once, proved.
+#[derive(Debug, Parser)]
+#[command(name = "cxlake", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  committed (also: nothing new)         6  quality gate: too many rejects
+    1  a defect of cxlake                    7  incomplete: records do not add up
+    2  usage or configuration                9  another run superseded this one
+    3  access: token, permission, region    10  verify: the lake does not match
+    4  drift that the policy forbids        99  all empty, with --empty skip
+    5  failing for now: try again later    130, 143  interrupted";
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The configuration
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "FILE",
+        default_value = "cxlake.toml",
+        env = "CXLAKE_CONFIG"
+    )]
+    pub(super) config: PathBuf,
+    /// How logs are written to stderr: text on a terminal, else json
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FORMAT", env = "CXLAKE_LOG_FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
+    /// Logs warnings and errors only
+    #[arg(short, long, global = true, help_heading = "Global options", env = "CXLAKE_QUIET")]
+    pub(super) quiet: bool,
+    /// Logs more; twice: everything
+    #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count, env = "CXLAKE_VERBOSE")]
+    pub(super) verbose: u8,
+    /// Progress bars: on a terminal, or never
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "CXLAKE_PROGRESS"
+    )]
+    pub(super) progress: ProgressChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressChoice {
+    Auto,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Extract, type, quarantine and commit windows
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunCommand),
+    /// Show the windows, pages, calls, files and registry changes of a run, without running it
+    Plan(PlanCommand),
+    /// Prove that a run can work: configuration, token, region, catalog, quota, lake
+    Check(SelectionArguments),
+    /// Re-read the lake against its manifests: files, hashes, row counts, orphans
+    Verify(SelectionArguments),
+    /// Run everything on an embedded tenant and a local lake
+    Demo(DemoCommand),
+    /// Print the JSON Schema of what cxlake reads and writes
+    Schema {
+        /// Of what
+        of: SchemaKind,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+    cxlake run --date 2024-01-01
+    cxlake run --from 2024-01-01 --to 2024-01-08 --report calls
+    cxlake run --window 2024-01-01T05:00:00Z/2024-01-02T05:00:00Z";
+
+#[derive(Debug, Args)]
+pub(super) struct RunCommand {
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+    #[command(flatten)]
+    pub(super) span: SpanArguments,
+    /// Leave committed windows alone (for backfills)
+    #[arg(long, env = "CXLAKE_SKIP_COMMITTED")]
+    pub(super) skip_committed: bool,
+    /// What the exit code is when every window is empty: 0, or 99 with `skip`
+    #[arg(long, value_name = "HOW", default_value = "ok", env = "CXLAKE_EMPTY")]
+    pub(super) empty: EmptyChoice,
+    /// Write the summary to a file too
+    #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
+    pub(super) summary_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EmptyChoice {
+    Ok,
+    Skip,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanCommand {
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+    #[command(flatten)]
+    pub(super) span: SpanArguments,
+    /// Print the list of shards for `run --shard`
+    #[arg(long, env = "CXLAKE_JSON")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoCommand {
+    /// Where the demo's lake goes
+    #[arg(long, value_name = "FOLDER", default_value = "cxlake-demo", env = "CXLAKE_DEMO_FOLDER")]
+    pub(super) folder: PathBuf,
+    /// Records a day of the embedded tenant
+    #[arg(long, value_name = "RECORDS", default_value_t = 20_000, env = "CXLAKE_DEMO_RECORDS")]
+    pub(super) records_per_day: u64,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct SelectionArguments {
+    /// Only this tenant (repeatable)
+    #[arg(long = "tenant", value_name = "NAME", value_delimiter = ',', env = "CXLAKE_TENANT")]
+    tenants: Vec<String>,
+    /// Only this report (repeatable)
+    #[arg(long = "report", value_name = "NAME", value_delimiter = ',', env = "CXLAKE_REPORT")]
+    reports: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct SpanArguments {
+    /// One day in the tenant's time zone
+    #[arg(long, value_name = "DAY", env = "CXLAKE_DATE", conflicts_with_all = ["from", "to", "window", "shard"])]
+    date: Option<NaiveDate>,
+    /// The first day in the tenant's time zone
+    #[arg(long, value_name = "DAY", env = "CXLAKE_FROM", requires = "to", conflicts_with_all = ["window", "shard"])]
+    from: Option<NaiveDate>,
+    /// The first day that is not read
+    #[arg(long, value_name = "DAY", env = "CXLAKE_TO", requires = "from", conflicts_with_all = ["window", "shard"])]
+    to: Option<NaiveDate>,
+    /// Two instants on window borders of the tenant's time zone
+    #[arg(long, value_name = "START/END", env = "CXLAKE_WINDOW", conflicts_with = "shard")]
+    window: Option<String>,
+    /// One element of `plan --json`
+    #[arg(long, value_name = "JSON", env = "CXLAKE_SHARD")]
+    shard: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaKind {
+    /// cxlake.toml
+    Configuration,
+    /// A plan or done in the lake
+    Manifest,
+    /// A version of a registry
+    Registry,
+    /// The last line of a run
+    Summary,
+}
+
+impl SelectionArguments {
+    /// A request for commands that read no window.
+    pub(super) fn request(&self) -> RunRequest {
+        let span = Span::Days { from: NaiveDate::MIN, to: NaiveDate::MIN };
+        RunRequest { tenants: self.tenants.clone(), reports: self.reports.clone(), span, skip_committed: false }
+    }
+}
+
+impl SpanArguments {
+    /// The request for this span.
+    pub(super) fn request(&self, selection: &SelectionArguments, skip_committed: bool) -> Result<RunRequest, Failure> {
+        let mut request = RunRequest { skip_committed, ..selection.request() };
+        if let Some(shard) = &self.shard {
+            let shard: Shard = serde_json::from_str(shard).map_err(|error| {
+                Failure::configuration(format!("read --shard: {error}"))
+                    .hint("pass one element of `cxlake plan --json`")
+            })?;
+            request.tenants = vec![shard.tenant];
+            request.reports = vec![shard.report];
+            request.span = Span::Instants { start: shard.window.start, end: shard.window.end };
+        } else if let Some(window) = &self.window {
+            request.span = parse_window(window)?;
+        } else if let Some(date) = self.date {
+            request.span = Span::Days { from: date, to: date + Days::new(1) };
+        } else if let (Some(from), Some(to)) = (self.from, self.to) {
+            request.span = Span::Days { from, to };
+        } else {
+            return Err(Failure::configuration("find the time to read: none is given")
+                .hint("pass --date, --from and --to, --window or --shard"));
+        }
+        Ok(request)
+    }
+}
+
+fn parse_window(text: &str) -> Result<Span, Failure> {
+    let unreadable = || {
+        Failure::configuration(format!("read --window {text:?}"))
+            .hint("write two instants: 2024-01-01T05:00:00Z/2024-01-02T05:00:00Z")
+    };
+    let (start, end) = text.split_once('/').ok_or_else(unreadable)?;
+    // Airflow writes a space in the place of the T.
+    let instant = |text: &str| text.trim().replacen(' ', "T", 1).parse::<DateTime<Utc>>().map_err(|_| unreadable());
+    Ok(Span::Instants { start: instant(start)?, end: instant(end)? })
+}

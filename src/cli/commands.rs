@@ -1,0 +1,139 @@
+//! One function a command: from arguments to a result that is shown, and an exit code.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+
+use super::arguments::{Arguments, EmptyChoice, Global, PlanCommand, RunCommand, SchemaKind, SelectionArguments};
+use super::{render, signals};
+use crate::cxone::Surroundings;
+use crate::run::summary::Summary;
+use crate::run::{self, Environment, RunRecord};
+use crate::settings::{self, Settings, read_settings};
+use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
+
+pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
+    Environment { surroundings: Surroundings::default(), progress, run_id: uuid::Uuid::now_v7().to_string() }
+}
+
+fn read_configuration(path: &Path) -> Result<Settings, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::configuration(format!("read the configuration {}: {error}", path.display()))
+            .hint("name it with --config or CXLAKE_CONFIG; the README shows one")
+    })?;
+    let surroundings = settings::Surroundings {
+        variable: &|name| std::env::var(name).ok(),
+        text_file: &|path| std::fs::read_to_string(path),
+    };
+    read_settings(&path.display().to_string(), &text, &surroundings)
+}
+
+/// Shows what a command found, or why it failed.
+fn finish(outcome: Result<u8, Failure>) -> u8 {
+    outcome.unwrap_or_else(|failure| {
+        render::failure(&failure);
+        failure.kind.exit_code()
+    })
+}
+
+pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<Arc<dyn Progress>>) -> u8 {
+    let environment = environment(progress.unwrap_or_else(|| Arc::new(NoProgress)));
+    let record = RunRecord::new(&environment.run_id);
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        let request = command.span.request(&command.selection, command.skip_committed)?;
+        run::run(&settings, &request, &environment, &record).await;
+        Ok::<(), Failure>(())
+    };
+    match signals::unless_interrupted(work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) | Err(failure) => record.fail(failure),
+    }
+    let mut summary = record.summary();
+    if command.empty == EmptyChoice::Skip {
+        summary = summary.with_empty_skipped();
+    }
+    show_summary(&summary, command.summary_file.as_deref())
+}
+
+/// Shows the failure to people and the summary to programs: as the last line of stdout.
+fn show_summary(summary: &Summary, file: Option<&Path>) -> u8 {
+    if let Some(error) = &summary.error {
+        render::error(&error.message, error.hint.as_deref());
+    }
+    let line = serde_json::to_string(summary).unwrap_or_default();
+    if let Some(file) = file
+        && let Err(error) = std::fs::write(file, format!("{line}\n"))
+    {
+        render::error(
+            &format!("failed to write the summary to {}: {error}", file.display()),
+            Some("the summary on stdout holds"),
+        );
+    }
+    render::last_line(&line);
+    summary.exit_code
+}
+
+pub(super) async fn plan(global: &Global, command: &PlanCommand) -> u8 {
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        let request = command.span.request(&command.selection, false)?;
+        let environment = environment(Arc::new(NoProgress));
+        run::plan(&settings, &request, &environment, !command.json).await
+    };
+    let outcome = signals::unless_interrupted(work).await.and_then(|planned| planned);
+    finish(outcome.map(|planned| {
+        if command.json {
+            render::shards(&planned)
+        } else {
+            render::planned(&planned)
+        }
+        0
+    }))
+}
+
+pub(super) async fn check(global: &Global, selection: &SelectionArguments) -> u8 {
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        render::probe("configuration", &Ok(global.config.display().to_string()));
+        run::check(&settings, &selection.request(), &environment(Arc::new(NoProgress))).await
+    };
+    let outcome = signals::unless_interrupted(work).await.and_then(|probes| probes);
+    finish(outcome.map(|probes| {
+        for probe in &probes {
+            render::probe(&probe.name, &probe.outcome);
+        }
+        let failures = probes.iter().filter_map(|probe| probe.outcome.as_ref().err());
+        failures.min_by_key(|failure| failure.kind.rank()).map_or(0, |failure| failure.kind.exit_code())
+    }))
+}
+
+pub(super) async fn verify(global: &Global, selection: &SelectionArguments) -> u8 {
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        run::verify(&settings, &selection.request()).await
+    };
+    let outcome = signals::unless_interrupted(work).await.and_then(|findings| findings);
+    finish(outcome.map(|findings| {
+        render::findings(&findings);
+        if findings.findings.is_empty() { 0 } else { FailureKind::Mismatch.exit_code() }
+    }))
+}
+
+pub(super) fn schema(of: SchemaKind) -> u8 {
+    render::text(match of {
+        SchemaKind::Configuration => crate::schemas::CONFIGURATION,
+        SchemaKind::Manifest => crate::schemas::MANIFEST,
+        SchemaKind::Registry => crate::schemas::REGISTRY,
+        SchemaKind::Summary => crate::schemas::SUMMARY,
+    });
+    0
+}
+
+pub(super) fn completions(shell: clap_complete::Shell) -> u8 {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "cxlake", &mut script);
+    render::text(&String::from_utf8_lossy(&script));
+    0
+}

@@ -1,0 +1,46 @@
+//! Floor 6: the command line. It reads arguments, shows results, and holds no business rules.
+
+mod arguments;
+mod commands;
+mod demo;
+mod logging;
+mod progress;
+mod render;
+mod signals;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+
+use crate::vocabulary::Progress;
+
+/// Runs the command line; the exit code is the contract's.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let progress = progress::choose(&arguments.global);
+    logging::start(&arguments.global, progress.as_ref(), matches!(arguments.command, Command::Demo(_)));
+    let progress = progress.map(|bars| bars as Arc<dyn Progress>);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            render::failure(&crate::vocabulary::Failure::unavailable(format!("start the runtime: {error}")));
+            return ExitCode::from(5);
+        }
+    };
+    let global = &arguments.global;
+    let code = match arguments.command {
+        Command::Run(command) => runtime.block_on(commands::run(global, &command, progress)),
+        Command::Plan(command) => runtime.block_on(commands::plan(global, &command)),
+        Command::Check(command) => runtime.block_on(commands::check(global, &command)),
+        Command::Verify(command) => runtime.block_on(commands::verify(global, &command)),
+        Command::Demo(command) => runtime.block_on(demo::demo(&command, progress)),
+        Command::Schema { of } => commands::schema(of),
+        Command::Completions { shell } => commands::completions(shell),
+    };
+    // A request in flight must not hold up the end of an interrupted run.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}

@@ -1,0 +1,94 @@
+//! The only printing. stdout holds data, stderr what is for people.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::io::Write as _;
+
+use cxlake_sinks::lake::Findings;
+
+use crate::run::PlannedRun;
+use crate::vocabulary::Failure;
+
+pub(super) fn failure(failure: &Failure) {
+    error(&failure.to_string(), failure.hint.as_deref());
+}
+
+pub(super) fn error(message: &str, hint: Option<&str>) {
+    eprintln!("error: {message}");
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// The last line of stdout: nothing may come after it, on stderr neither, for some read both as one.
+pub(super) fn last_line(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    // A reader that is gone needs no summary.
+    let _unread = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+pub(super) fn text(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _unread = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+pub(super) fn probe(name: &str, outcome: &Result<String, Failure>) {
+    match outcome {
+        Ok(seen) => println!("ok    {name}: {seen}"),
+        Err(failure) => {
+            println!("FAIL  {name}: {failure}");
+            if let Some(hint) = &failure.hint {
+                println!("      hint: {hint}");
+            }
+        }
+    }
+}
+
+pub(super) fn findings(findings: &Findings) {
+    for note in &findings.notes {
+        println!("note     {note}");
+    }
+    for finding in &findings.findings {
+        println!("FINDING  {finding}");
+    }
+    println!(
+        "{} windows, {} objects read, {} accepted rows, {} findings",
+        findings.windows,
+        findings.objects,
+        findings.rows,
+        findings.findings.len()
+    );
+}
+
+pub(super) fn shards(planned: &PlannedRun) {
+    let shards: Vec<_> = planned.windows.iter().map(|window| &window.shard).collect();
+    println!("{}", serde_json::to_string(&shards).unwrap_or_default());
+}
+
+pub(super) fn planned(planned: &PlannedRun) {
+    for window in &planned.windows {
+        let shard = &window.shard;
+        let records = window
+            .records
+            .map_or("records not counted".to_owned(), |records| format!("{records} records in {} pages", window.pages));
+        let state = if window.is_committed { "replaces" } else { "writes" };
+        let (start, end) = (shard.window.start.format("%FT%TZ"), shard.window.end.format("%FT%TZ"));
+        println!("{} {} {start} to {end}: {records}, {state} {}", shard.tenant, shard.report, window.data);
+    }
+    for change in &planned.registry_changes {
+        println!("registry {change}");
+    }
+    for event in &planned.drift {
+        println!("drift {}", event.detail);
+    }
+    for (tenant, quota) in &planned.quotas {
+        let reset = quota.reset_at.as_deref().map(|reset| format!(", until {reset}")).unwrap_or_default();
+        println!("quota {tenant}: {} of {} calls left{reset}", quota.remaining, quota.limit);
+    }
+    let likely = if planned.estimated { " (estimated from the first windows)" } else { "" };
+    println!(
+        "{} windows, {} calls{likely}, at least {:.0} s at the configured pace",
+        planned.windows.len(),
+        planned.calls,
+        planned.expected_seconds
+    );
+}

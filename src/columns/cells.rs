@@ -1,0 +1,60 @@
+//! The values of one record while it is judged: nothing reaches a builder before all have passed.
+
+use std::ops::Range;
+
+/// A value, or where its text is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Cell {
+    /// Absent or null.
+    #[default]
+    Empty,
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    Decimal(i128),
+    Timestamp(i64),
+    Date(i32),
+    /// Text without escapes: a range of the record.
+    Text(Range<usize>),
+    /// Text that had escapes: a range of [`Cells::unescaped`].
+    Unescaped(Range<usize>),
+}
+
+/// One cell a column, used again for each record.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    cells: Vec<Cell>,
+    unescaped: String,
+}
+
+impl Cells {
+    pub(super) fn clear(&mut self, columns: usize) {
+        self.cells.clear();
+        self.cells.resize(columns, Cell::Empty);
+        self.unescaped.clear();
+    }
+
+    pub(super) fn set(&mut self, column: usize, cell: Cell) {
+        self.cells[column] = cell;
+    }
+
+    pub(super) fn get(&self, column: usize) -> &Cell {
+        &self.cells[column]
+    }
+
+    /// Keeps a text that had escapes.
+    pub(super) fn unescape(&mut self, text: &str) -> Cell {
+        let start = self.unescaped.len();
+        self.unescaped.push_str(text);
+        Cell::Unescaped(start..self.unescaped.len())
+    }
+
+    /// The text of a cell that holds one.
+    pub(super) fn text<'a>(&'a self, column: usize, record: &'a str) -> Option<&'a str> {
+        match &self.cells[column] {
+            Cell::Text(range) => record.get(range.clone()),
+            Cell::Unescaped(range) => self.unescaped.get(range.clone()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What a window's files are made from, in one hash.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+/// Changes whenever what is written from the same records changes.
+const FORMAT_VERSION: u32 = 1;
+
+/// `extract_sha256`: over format version, window, zone, registry version and every record's exact
+/// bytes in order (commit protocol, step 2). Two extracts with one hash make the same files.
+#[derive(Clone, Debug)]
+pub struct ExtractHash(Sha256);
+
+impl ExtractHash {
+    /// The hash of no records yet.
+    pub fn new(window_name: &str, time_zone: &str, registry_version: u32) -> Self {
+        let head = format!("cxlake extract {FORMAT_VERSION}\n{window_name}\n{time_zone}\n{registry_version}\n");
+        Self(Sha256::new_with_prefix(head.as_bytes()))
+    }
+
+    /// Takes in the next record.
+    pub fn record(&mut self, text: &[u8]) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+    }
+
+    /// The hash in lower-case hex.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _infallible = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! No two rows of a window with one key (`typing.md`, "Duplicates").
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+/// What an accepted record is beside those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyVerdict {
+    /// The first with its key.
+    First,
+    /// Its key and its exact text were there before.
+    Duplicate,
+    /// Its key was there before with another text.
+    Conflict,
+}
+
+/// The hashes of keys and texts of a window's accepted records: 24 bytes a record, and 4 to 10 for
+/// the table that finds them.
+#[derive(Debug, Default)]
+pub(super) struct KeyRule {
+    seen: Vec<Seen>,
+    table: HashTable<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    key: [u64; 2],
+    text: u64,
+}
+
+impl KeyRule {
+    /// Makes room for a number of records, so that the table does not grow by doubling.
+    pub(super) fn with_capacity(records: usize) -> Self {
+        Self { seen: Vec::with_capacity(records), table: HashTable::with_capacity(records) }
+    }
+
+    pub(super) fn judge(&mut self, key: &[u8], text: &[u8]) -> KeyVerdict {
+        let wide = xxh3_128(key);
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of a 128-bit hash")]
+        let key = [wide as u64, (wide >> 64) as u64];
+        let text = xxh3_64(text);
+        let seen = &mut self.seen;
+        let same_key = |index: &u32| seen[*index as usize].key == key;
+        match self.table.entry(key[0], same_key, |index| seen[*index as usize].key[0]) {
+            Entry::Occupied(entry) if seen[*entry.get() as usize].text == text => KeyVerdict::Duplicate,
+            Entry::Occupied(_) => KeyVerdict::Conflict,
+            Entry::Vacant(entry) => {
+                // Windows are bounded far below u32::MAX records by `max_window_records`.
+                entry.insert(u32::try_from(seen.len()).unwrap_or(u32::MAX));
+                seen.push(Seen { key, text });
+                KeyVerdict::First
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_key_wins_and_the_same_text_is_a_duplicate() {
+        let mut rule = KeyRule::with_capacity(2);
+        let verdicts: Vec<KeyVerdict> = [("a", "1"), ("b", "1"), ("a", "1"), ("a", "2"), ("a", "1")]
+            .map(|(key, text)| rule.judge(key.as_bytes(), text.as_bytes()))
+            .to_vec();
+        use KeyVerdict::{Conflict, Duplicate, First};
+        assert_eq!(verdicts, [First, First, Duplicate, Conflict, Duplicate]);
+    }
+}

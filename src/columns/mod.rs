@@ -1,0 +1,27 @@
+//! Floor 2: from the text of records to Arrow batches, strictly (`typing.md`). What was sent is
+//! stored exactly, or set aside exactly: nothing is coerced, rounded, defaulted or dropped.
+//!
+//! Synchronous, with no network: a page's text comes in, record batches and a tally come out.
+
+mod cells;
+mod data_batch;
+mod extract_hash;
+mod key_rule;
+mod moment;
+mod plan;
+mod quarantine_batch;
+mod record;
+mod rules;
+mod sums;
+mod typer;
+mod violation;
+
+pub use extract_hash::ExtractHash;
+pub use plan::{DecodePlan, PlanRequest, UnknownKeys};
+pub use quarantine_batch::quarantine_schema;
+pub use sums::ColumnSum;
+pub use typer::{RecordTyper, Typed, TypedBatch};
+pub use violation::{Rule, Violation};
+
+#[cfg(test)]
+mod tests;

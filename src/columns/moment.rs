@@ -1,0 +1,138 @@
+//! Timestamps and dates by their exact value.
+
+use chrono::NaiveDate;
+
+/// Why a text is no timestamp of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoTimestamp {
+    /// It is not RFC 3339 with an offset.
+    Syntax,
+    /// It is finer than a microsecond.
+    Precision,
+}
+
+/// UTC microseconds of an RFC 3339 timestamp with an offset or `Z` (section 5.6; the letters may be
+/// lower case). A leap second has no place among UTC microseconds and is no timestamp here.
+pub(super) fn timestamp_micros(text: &str) -> Result<i64, NoTimestamp> {
+    let bytes = text.as_bytes();
+    let (date, rest) = text.split_at_checked(10).ok_or(NoTimestamp::Syntax)?;
+    let days = date_days(date).ok_or(NoTimestamp::Syntax)?;
+    if !matches!(bytes.get(10), Some(b'T' | b't')) {
+        return Err(NoTimestamp::Syntax);
+    }
+    let time = &rest[1..];
+    let (clock, rest) = time.split_at_checked(8).ok_or(NoTimestamp::Syntax)?;
+    let seconds = clock_seconds(clock).ok_or(NoTimestamp::Syntax)?;
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(after) => {
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                return Err(NoTimestamp::Syntax);
+            }
+            after.split_at(digits)
+        }
+        None => ("", rest),
+    };
+    let offset = offset_seconds(rest).ok_or(NoTimestamp::Syntax)?;
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > 6 {
+        return Err(NoTimestamp::Precision);
+    }
+    let micros = fraction.bytes().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    let micros = micros * 10_i64.pow(u32::try_from(6 - fraction.len()).unwrap_or(0));
+    Ok((i64::from(days) * 86_400 + seconds - offset) * 1_000_000 + micros)
+}
+
+/// Days since 1970-01-01 of `YYYY-MM-DD`, a real day.
+pub(super) fn date_days(text: &str) -> Option<i32> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return None;
+    }
+    let year = digits(&bytes[..4])?;
+    let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, digits(&bytes[5..7])?, digits(&bytes[8..])?)?;
+    Some(day.to_epoch_days())
+}
+
+fn clock_seconds(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    if bytes[2] != b':' || bytes[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (digits(&bytes[..2])?, digits(&bytes[3..5])?, digits(&bytes[6..])?);
+    (hour < 24 && minute < 60 && second < 60).then(|| i64::from(hour * 3600 + minute * 60 + second))
+}
+
+fn offset_seconds(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let sign = match bytes {
+        [b'Z' | b'z'] => return Some(0),
+        [b'+', _, _, b':', _, _] => 1,
+        [b'-', _, _, b':', _, _] => -1,
+        _ => return None,
+    };
+    let (hour, minute) = (digits(&bytes[1..3])?, digits(&bytes[4..6])?);
+    (hour < 24 && minute < 60).then(|| sign * i64::from(hour * 3600 + minute * 60))
+}
+
+fn digits(bytes: &[u8]) -> Option<u32> {
+    bytes.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn timestamps_need_an_offset_and_keep_microseconds() {
+        fn check(text: &str, expected: Result<i64, NoTimestamp>) {
+            assert_eq!(timestamp_micros(text), expected, "{text}");
+        }
+        check("1970-01-01T00:00:00Z", Ok(0));
+        check("1970-01-01t00:00:01.5z", Ok(1_500_000));
+        check("1970-01-01T02:00:00.000001+02:00", Ok(1));
+        check("1969-12-31T19:00:00-05:00", Ok(0));
+        check("2024-02-29T12:00:00.1234560000Z", Ok(1_709_208_000_123_456));
+        check("2024-01-01T00:00:00.1234567Z", Err(NoTimestamp::Precision));
+        for text in [
+            "",
+            "2024-01-01",
+            "2024-01-01T00:00:00",
+            "2024-01-01 00:00:00Z",
+            "2024-01-01T00:00Z",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T23:59:60Z",
+            "2023-02-29T00:00:00Z",
+            "2024-01-01T00:00:00.Z",
+            "2024-01-01T00:00:00+0200",
+            "2024-01-01T00:00:00+24:00",
+            "２024-01-01T00:00:00Z",
+            "2024-01-01T00:00:00Zx",
+            "+024-01-01T00:00:00Z",
+        ] {
+            check(text, Err(NoTimestamp::Syntax));
+        }
+    }
+
+    #[test]
+    fn dates_are_real_days() {
+        assert_eq!(date_days("1970-01-02"), Some(1));
+        for text in ["2023-02-29", "2024-1-01", "2024-01-01T", "20240101", "2024/01/01", "٢٠٢٤-01"] {
+            assert_eq!(date_days(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn timestamps_are_those_of_chrono(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000, minutes in -1439_i32..1440) {
+            let offset = chrono::FixedOffset::east_opt(minutes * 60).unwrap();
+            let text = DateTime::from_timestamp_micros(micros).unwrap().with_timezone(&offset).to_rfc3339();
+            // Offsets can lead out of the years that RFC 3339 has.
+            prop_assume!(text.len() >= 20 && text.as_bytes()[4] == b'-');
+            prop_assert_eq!(timestamp_micros(&text), Ok(micros), "{}", text);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The registry version's rules for a report, compiled once.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::SchemaRef;
+
+use super::rules::ValueRules;
+use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
+use crate::vocabulary::json::pointer_token;
+use crate::vocabulary::{ColumnType, Failure};
+
+/// What a plan is compiled from.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanRequest<'a> {
+    /// The report's columns.
+    pub columns: &'a ReportColumns,
+    /// The registry version that holds them.
+    pub registry_version: u32,
+    /// The source keys that name a record.
+    pub key: &'a [String],
+    /// The source key of the timestamp that must lie in the window.
+    pub time_column: Option<&'a str>,
+    /// What happens to keys that nobody asked for.
+    pub unknown_keys: UnknownKeys,
+}
+
+/// What happens to a key that nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// Kept in `_unmapped`.
+    Keep,
+    /// The record is rejected.
+    Quarantine,
+}
+
+/// How records of one report become rows under one registry version.
+#[derive(Debug)]
+pub struct DecodePlan {
+    pub(super) schema: SchemaRef,
+    pub(super) registry_version: u32,
+    /// All columns of the files, in their order.
+    pub(super) columns: Vec<PlannedColumn>,
+    /// Columns of keys at the record's top.
+    pub(super) top: KeyTable,
+    /// Columns of keys under `customMetrics`.
+    pub(super) custom: KeyTable,
+    /// Columns that name a record.
+    pub(super) key: Vec<usize>,
+    pub(super) time_column: Option<usize>,
+    pub(super) unknown_keys: UnknownKeys,
+}
+
+#[derive(Debug)]
+pub(super) struct PlannedColumn {
+    pub(super) name: String,
+    pub(super) origin: ColumnOrigin,
+    pub(super) column_type: ColumnType,
+    pub(super) pointer: String,
+    pub(super) required: bool,
+    pub(super) requested: bool,
+    pub(super) rules: ValueRules,
+}
+
+/// Which column a key fills.
+#[derive(Debug, Default)]
+pub(super) struct KeyTable {
+    columns: HashMap<String, usize>,
+}
+
+impl KeyTable {
+    pub(super) fn column(&self, key: &str) -> Option<usize> {
+        self.columns.get(key).copied()
+    }
+}
+
+impl DecodePlan {
+    /// Compiles the plan.
+    ///
+    /// # Errors
+    /// [`crate::vocabulary::FailureKind::Configuration`] where a pattern is no regular expression
+    /// that runs in linear time.
+    pub fn compile(request: PlanRequest<'_>) -> Result<Self, Failure> {
+        let mut columns = Vec::new();
+        let (mut top, mut custom) = (KeyTable::default(), KeyTable::default());
+        for (index, column) in request.columns.columns.iter().enumerate() {
+            let table = match column.origin {
+                ColumnOrigin::CustomMetric => Some(&mut custom),
+                ColumnOrigin::GroupBy | ColumnOrigin::Metric => Some(&mut top),
+                ColumnOrigin::ReportDate | ColumnOrigin::Unmapped | ColumnOrigin::SchemaVersion => None,
+            };
+            if let Some(table) = table.filter(|_| column.requested) {
+                table.columns.insert(column.source.clone(), index);
+            }
+            columns.push(planned(column)?);
+        }
+        Ok(Self {
+            schema: data_schema(request.columns),
+            registry_version: request.registry_version,
+            key: request.key.iter().filter_map(|source| top.column(source)).collect(),
+            time_column: request.time_column.and_then(|source| top.column(source)),
+            unknown_keys: request.unknown_keys,
+            columns,
+            top,
+            custom,
+        })
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+fn planned(column: &Column) -> Result<PlannedColumn, Failure> {
+    let token = pointer_token(&column.source);
+    let pointer = match column.origin {
+        ColumnOrigin::CustomMetric => format!("/customMetrics/{token}"),
+        _ => format!("/{token}"),
+    };
+    let rules = ValueRules::compile(column.column_type, &column.constraints).map_err(|reason| {
+        Failure::configuration(format!("compile the pattern of {}: {reason}", column.source))
+            .hint("patterns are ECMA regular expressions without look-around and back-references")
+    })?;
+    Ok(PlannedColumn {
+        name: column.name.clone(),
+        origin: column.origin,
+        column_type: column.column_type,
+        pointer,
+        required: column.required,
+        requested: column.requested,
+        rules,
+    })
+}

@@ -1,0 +1,302 @@
+//! The verdict on one record: every rule of `typing.md` that concerns it alone.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::cells::{Cell, Cells};
+use super::plan::{DecodePlan, KeyTable, UnknownKeys};
+use super::rules::Broken;
+use super::violation::{Rule, Violation};
+use crate::settings::limits::RECORD_DEPTH;
+use crate::vocabulary::json::{self, Field, array_elements, decode_string, object_fields, pointer_token};
+use crate::window::Window;
+
+const CUSTOM_METRICS: &str = "customMetrics";
+
+/// Judges records one after the other; what it needs for one is used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct RecordJudge {
+    pub(super) cells: Cells,
+    /// For each column the number of the record that last had it.
+    seen_in: Vec<u64>,
+    record_number: u64,
+    violations: Vec<(Rank, Violation)>,
+    broken: Vec<Broken>,
+    unknown_top: Vec<Field>,
+    unknown_custom: Vec<Field>,
+}
+
+/// The order of violations: structure first, then columns in their order (contract).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    NotObject,
+    DuplicateField,
+    Container,
+    Encoding,
+    Column(usize),
+    UnknownKey,
+}
+
+impl RecordJudge {
+    /// Judges a record. With no violations the cells hold its values.
+    pub(super) fn judge(&mut self, record: &[u8], plan: &DecodePlan, window: &Window) -> Vec<Violation> {
+        self.begin(plan);
+        match std::str::from_utf8(record) {
+            Ok(record) => self.judge_text(record, plan, window),
+            Err(_) => self.note(Rank::Encoding, Violation::new("", Rule::Encoding, "UTF-8", Some(record))),
+        }
+        if self.violations.is_empty() {
+            return Vec::new();
+        }
+        self.violations.sort_by_key(|(rank, _)| *rank);
+        self.violations.drain(..).map(|(_, violation)| violation).collect()
+    }
+
+    fn begin(&mut self, plan: &DecodePlan) {
+        self.cells.clear(plan.columns.len());
+        self.seen_in.resize(plan.columns.len(), 0);
+        self.record_number += 1;
+        self.unknown_top.clear();
+        self.unknown_custom.clear();
+    }
+
+    fn note(&mut self, rank: Rank, violation: Violation) {
+        self.violations.push((rank, violation));
+    }
+
+    fn judge_text(&mut self, record: &str, plan: &DecodePlan, window: &Window) {
+        let bytes = record.as_bytes();
+        if bytes.first() != Some(&b'{') {
+            self.note(Rank::NotObject, Violation::new("", Rule::NotObject, "an object", Some(bytes)));
+            return;
+        }
+        match json::value_end(bytes, 0) {
+            Ok((_, depth)) if depth <= RECORD_DEPTH => {}
+            _ => {
+                let expected = format!("at most {RECORD_DEPTH} levels of nesting");
+                self.note(Rank::Container, Violation::new("", Rule::Type, expected, Some(bytes)));
+                return;
+            }
+        }
+        let mut custom: Option<Range<usize>> = None;
+        for field in object_fields(bytes, 0).flatten() {
+            match &record[field.key.clone()] {
+                CUSTOM_METRICS if custom.is_some() => {
+                    self.duplicate_field(&format!("/{CUSTOM_METRICS}"), record, &field)
+                }
+                CUSTOM_METRICS => custom = Some(field.value),
+                _ => self.judge_field(record, field, &plan.top, plan, Level::Top),
+            }
+        }
+        let custom_is_object = custom.is_none_or(|custom| self.judge_custom(record, custom, plan));
+        self.judge_absent(plan, custom_is_object);
+        self.judge_unknown(record, plan);
+        self.judge_time(plan, record, window);
+    }
+
+    /// The members of `customMetrics`; false where it is no object.
+    fn judge_custom(&mut self, record: &str, custom: Range<usize>, plan: &DecodePlan) -> bool {
+        if !record[custom.clone()].starts_with('{') {
+            let value = &record.as_bytes()[custom];
+            let violation = Violation::new(format!("/{CUSTOM_METRICS}"), Rule::Type, "an object", Some(value));
+            self.note(Rank::Container, violation);
+            return false;
+        }
+        for field in object_fields(record.as_bytes(), custom.start).flatten() {
+            self.judge_field(record, field, &plan.custom, plan, Level::Custom);
+        }
+        true
+    }
+
+    fn judge_field(&mut self, record: &str, field: Field, keys: &KeyTable, plan: &DecodePlan, level: Level) {
+        let raw_key = &record[field.key.clone()];
+        let column = match decode_string(raw_key) {
+            Ok(key) => keys.column(&key),
+            Err(_) => None,
+        };
+        let Some(column) = column else {
+            match level {
+                Level::Top => self.unknown_top.push(field),
+                Level::Custom => self.unknown_custom.push(field),
+            }
+            return;
+        };
+        let planned = &plan.columns[column];
+        if std::mem::replace(&mut self.seen_in[column], self.record_number) == self.record_number {
+            self.duplicate_field(&planned.pointer, record, &field);
+            return;
+        }
+        let raw = &record[field.value.clone()];
+        if raw == "null" {
+            if planned.required {
+                let expected = planned.rules.expected();
+                let violation = Violation::new(&planned.pointer, Rule::Null, expected, Some(raw.as_bytes()));
+                self.note(Rank::Column(column), violation);
+            }
+            return;
+        }
+        let cell = planned.rules.read(raw, field.value.start, &mut self.cells, &mut self.broken);
+        self.cells.set(column, cell);
+        for (rule, expected) in self.broken.drain(..) {
+            let rank = if rule == Rule::Encoding { Rank::Encoding } else { Rank::Column(column) };
+            let violation = Violation::new(&planned.pointer, rule, expected, Some(raw.as_bytes()));
+            self.violations.push((rank, violation));
+        }
+    }
+
+    fn duplicate_field(&mut self, pointer: &str, record: &str, field: &Field) {
+        let value = &record.as_bytes()[field.value.clone()];
+        let violation = Violation::new(pointer, Rule::DuplicateField, "each field name once", Some(value));
+        self.note(Rank::DuplicateField, violation);
+    }
+
+    fn judge_absent(&mut self, plan: &DecodePlan, custom_is_object: bool) {
+        for (index, column) in plan.columns.iter().enumerate() {
+            let absent = column.required && self.seen_in[index] != self.record_number;
+            let below_wrong_container =
+                column.origin == crate::registry::ColumnOrigin::CustomMetric && !custom_is_object;
+            if absent && !below_wrong_container {
+                let violation = Violation::new(&column.pointer, Rule::Missing, column.rules.expected(), None);
+                self.note(Rank::Column(index), violation);
+            }
+        }
+    }
+
+    /// Names that come twice among the keys that nobody asked for, and in what is below them.
+    fn judge_unknown(&mut self, record: &str, plan: &DecodePlan) {
+        for level in [Level::Top, Level::Custom] {
+            let fields = match level {
+                Level::Top => std::mem::take(&mut self.unknown_top),
+                Level::Custom => std::mem::take(&mut self.unknown_custom),
+            };
+            let mut names = HashSet::new();
+            for field in &fields {
+                let pointer = format!("{}/{}", level.pointer(), field_token(record, field));
+                if !names.insert(field_name(record, field)) {
+                    self.duplicate_field(&pointer, record, field);
+                    continue;
+                }
+                self.judge_below(record, field.value.clone(), &pointer);
+                if plan.unknown_keys == UnknownKeys::Quarantine {
+                    let value = &record.as_bytes()[field.value.clone()];
+                    let violation = Violation::new(&pointer, Rule::UnknownKey, "no such key", Some(value));
+                    self.note(Rank::UnknownKey, violation);
+                }
+            }
+            match level {
+                Level::Top => self.unknown_top = fields,
+                Level::Custom => self.unknown_custom = fields,
+            }
+        }
+    }
+
+    /// Repeated names inside of a value that nobody asked for. Its depth is bounded by
+    /// [`RECORD_DEPTH`].
+    fn judge_below(&mut self, record: &str, value: Range<usize>, pointer: &str) {
+        let bytes = record.as_bytes();
+        match bytes[value.start] {
+            b'{' => {
+                let mut names = HashSet::new();
+                for field in object_fields(bytes, value.start).flatten() {
+                    let pointer = format!("{pointer}/{}", field_token(record, &field));
+                    if !names.insert(field_name(record, &field)) {
+                        self.duplicate_field(&pointer, record, &field);
+                    }
+                    self.judge_below(record, field.value, &pointer);
+                }
+            }
+            b'[' => {
+                for (index, element) in array_elements(bytes, value.start).flatten().enumerate() {
+                    self.judge_below(record, element, &format!("{pointer}/{index}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_time(&mut self, plan: &DecodePlan, record: &str, window: &Window) {
+        let Some(column) = plan.time_column else { return };
+        let Cell::Timestamp(micros) = *self.cells.get(column) else { return };
+        if (window.start.timestamp_micros()..window.end.timestamp_micros()).contains(&micros) {
+            return;
+        }
+        let (start, end) = window.bounds();
+        let pointer = &plan.columns[column].pointer;
+        let found = object_fields(record.as_bytes(), 0)
+            .flatten()
+            .find(|field| plan.top.column(&record[field.key.clone()]) == Some(column))
+            .map(|field| &record.as_bytes()[field.value]);
+        let violation = Violation::new(pointer, Rule::OutOfWindow, format!("from {start} to before {end}"), found);
+        self.note(Rank::Column(column), violation);
+    }
+
+    /// A part of the record's key, as text.
+    pub(super) fn key_part(&self, column: usize, record: &str) -> Option<String> {
+        match self.cells.get(column) {
+            Cell::Empty => None,
+            Cell::Boolean(value) => Some(value.to_string()),
+            Cell::Integer(value) | Cell::Timestamp(value) => Some(value.to_string()),
+            Cell::Float(value) => Some(value.to_string()),
+            Cell::Decimal(value) => Some(value.to_string()),
+            Cell::Date(value) => Some(value.to_string()),
+            Cell::Text(_) | Cell::Unescaped(_) => self.cells.text(column, record).map(str::to_owned),
+        }
+    }
+
+    /// Whether the record had keys that nobody asked for.
+    pub(super) fn has_unknown(&self) -> bool {
+        !self.unknown_top.is_empty() || !self.unknown_custom.is_empty()
+    }
+
+    /// The pointers of the keys that nobody asked for.
+    pub(super) fn unknown_pointers(&self, record: &str) -> Vec<String> {
+        let pointers = |level: Level, fields: &[Field]| -> Vec<String> {
+            fields.iter().map(|field| format!("{}/{}", level.pointer(), field_token(record, field))).collect()
+        };
+        let mut all = pointers(Level::Top, &self.unknown_top);
+        all.extend(pointers(Level::Custom, &self.unknown_custom));
+        all
+    }
+
+    /// `_unmapped`: the keys that nobody asked for, each value's exact text, under the path where
+    /// it stood.
+    pub(super) fn unmapped(&self, record: &str) -> Option<String> {
+        if !self.has_unknown() {
+            return None;
+        }
+        let members = |fields: &[Field]| -> Vec<String> {
+            let member = |field: &Field| format!("\"{}\":{}", &record[field.key.clone()], &record[field.value.clone()]);
+            fields.iter().map(member).collect()
+        };
+        let mut top = members(&self.unknown_top);
+        if !self.unknown_custom.is_empty() {
+            top.push(format!("\"{CUSTOM_METRICS}\":{{{}}}", members(&self.unknown_custom).join(",")));
+        }
+        Some(format!("{{{}}}", top.join(",")))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Level {
+    Top,
+    Custom,
+}
+
+impl Level {
+    fn pointer(self) -> &'static str {
+        match self {
+            Self::Top => "",
+            Self::Custom => "/customMetrics",
+        }
+    }
+}
+
+/// A name by what it means; half a surrogate pair means only itself.
+fn field_name(record: &str, field: &Field) -> String {
+    let raw = &record[field.key.clone()];
+    decode_string(raw).map_or_else(|_| raw.to_owned(), std::borrow::Cow::into_owned)
+}
+
+fn field_token(record: &str, field: &Field) -> String {
+    pointer_token(&field_name(record, field)).into_owned()
+}

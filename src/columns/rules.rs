@@ -1,0 +1,257 @@
+//! The rules of one column, compiled: from a value's text to its cell, or to what it breaks.
+
+use std::collections::HashSet;
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+
+use super::cells::{Cell, Cells};
+use super::moment::{NoTimestamp, date_days, timestamp_micros};
+use super::violation::{Rule, shown};
+use crate::vocabulary::json::decode_string;
+use crate::vocabulary::{ColumnType, Constraints, ExactNumber, NotKept};
+
+/// The type of a column's values and the rules beside it.
+#[derive(Debug)]
+pub(super) struct ValueRules {
+    column_type: ColumnType,
+    minimum: Option<Bound>,
+    maximum: Option<Bound>,
+    allowed: Option<Allowed>,
+    pattern: Option<Pattern>,
+    max_length: Option<u64>,
+    precision: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    exact: ExactNumber,
+    /// For the fast way: rounding to float64 keeps the order, so only equal floats need the exact
+    /// comparison.
+    float: f64,
+}
+
+#[derive(Debug)]
+struct Allowed {
+    texts: HashSet<String>,
+    numbers: Vec<ExactNumber>,
+    booleans: Vec<bool>,
+    shown: String,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    source: String,
+    /// The same engine as the second validator's, so that both read patterns alike.
+    validator: Validator,
+}
+
+/// What a value breaks, and what would have been right.
+pub(super) type Broken = (Rule, String);
+
+impl ValueRules {
+    /// Compiles a column's rules.
+    ///
+    /// # Errors
+    /// The reason, where the pattern is no regular expression that runs in linear time.
+    pub(super) fn compile(column_type: ColumnType, constraints: &Constraints) -> Result<Self, String> {
+        let bound = |number: &ExactNumber| Bound {
+            exact: number.clone(),
+            float: number.to_string().parse().unwrap_or(f64::NAN),
+        };
+        Ok(Self {
+            column_type,
+            minimum: constraints.minimum.as_ref().map(bound),
+            maximum: constraints.maximum.as_ref().map(bound),
+            allowed: constraints.allowed_values.as_deref().map(Allowed::of),
+            pattern: constraints.pattern.as_deref().map(Pattern::compile).transpose()?,
+            max_length: constraints.max_length,
+            precision: constraints.precision,
+        })
+    }
+
+    /// The cell for a value that is not null. `start` is the value's place in the record. What the
+    /// value breaks is added to `broken`; then the cell is not to be used.
+    pub(super) fn read(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+        match (self.column_type, raw.as_bytes().first()) {
+            (ColumnType::String, Some(b'"')) => self.read_text(raw, start, cells, broken),
+            (ColumnType::Timestamp | ColumnType::Date, Some(b'"')) => self.read_moment(raw, broken),
+            (ColumnType::Boolean, Some(b't')) => self.read_boolean(true, broken),
+            (ColumnType::Boolean, Some(b'f')) => self.read_boolean(false, broken),
+            (ColumnType::Number | ColumnType::Integer | ColumnType::Decimal { .. }, Some(b'-' | b'0'..=b'9')) => {
+                self.read_number(raw, broken)
+            }
+            _ => {
+                broken.push((Rule::Type, self.column_type.to_string()));
+                Cell::Empty
+            }
+        }
+    }
+
+    fn read_text(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+        let inner = &raw[1..raw.len() - 1];
+        let Ok(text) = decode_string(inner) else {
+            broken.push((Rule::Encoding, "Unicode text".to_owned()));
+            return Cell::Empty;
+        };
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.texts.contains(text.as_ref())) {
+            broken.push((Rule::Enum, self.allowed_values()));
+        }
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.matches(&text)) {
+            broken.push((Rule::Pattern, pattern.source.clone()));
+        }
+        if let Some(most) = self.max_length
+            && text.len() as u64 > most
+            && text.chars().count() as u64 > most
+        {
+            broken.push((Rule::Length, format!("at most {most} code points")));
+        }
+        match text {
+            std::borrow::Cow::Borrowed(_) => Cell::Text(start + 1..start + raw.len() - 1),
+            std::borrow::Cow::Owned(text) => cells.unescape(&text),
+        }
+    }
+
+    fn read_moment(&self, raw: &str, broken: &mut Vec<Broken>) -> Cell {
+        let Ok(text) = decode_string(&raw[1..raw.len() - 1]) else {
+            broken.push((Rule::Encoding, "Unicode text".to_owned()));
+            return Cell::Empty;
+        };
+        if self.column_type == ColumnType::Date {
+            return date_days(&text).map_or_else(
+                || {
+                    broken.push((Rule::Type, "date as YYYY-MM-DD".to_owned()));
+                    Cell::Empty
+                },
+                Cell::Date,
+            );
+        }
+        match timestamp_micros(&text) {
+            Ok(micros) => Cell::Timestamp(micros),
+            Err(NoTimestamp::Syntax) => {
+                broken.push((Rule::Type, "timestamp as RFC 3339 with an offset".to_owned()));
+                Cell::Empty
+            }
+            Err(NoTimestamp::Precision) => {
+                broken.push((Rule::Precision, "at most microseconds".to_owned()));
+                Cell::Empty
+            }
+        }
+    }
+
+    fn read_boolean(&self, value: bool, broken: &mut Vec<Broken>) -> Cell {
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.booleans.contains(&value)) {
+            broken.push((Rule::Enum, self.allowed_values()));
+        }
+        Cell::Boolean(value)
+    }
+
+    fn read_number(&self, raw: &str, broken: &mut Vec<Broken>) -> Cell {
+        let number = ExactNumber::of_literal(raw.as_bytes());
+        let cell = match self.column_type {
+            ColumnType::Integer => number.to_integer().map(Cell::Integer),
+            ColumnType::Decimal { precision, scale } => number.to_decimal(precision, scale).map(Cell::Decimal),
+            _ => number.to_float(raw).map(Cell::Float),
+        };
+        let cell = cell.unwrap_or_else(|reason| {
+            broken.push(self.not_kept(reason));
+            Cell::Empty
+        });
+        self.check_number(raw, &number, broken);
+        cell
+    }
+
+    fn not_kept(&self, reason: NotKept) -> Broken {
+        match reason {
+            NotKept::NotWhole => (Rule::Type, self.column_type.to_string()),
+            NotKept::Precision => (Rule::Precision, format!("what {} keeps exactly", self.kept_in())),
+            NotKept::Range => (Rule::Range, format!("within {}", self.kept_in())),
+        }
+    }
+
+    fn kept_in(&self) -> String {
+        match self.column_type {
+            ColumnType::Integer => "int64".to_owned(),
+            ColumnType::Number => "float64".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The rules beside the type, each broken rule once.
+    fn check_number(&self, raw: &str, number: &ExactNumber, broken: &mut Vec<Broken>) {
+        let mut add = |rule: Rule, expected: String| {
+            if !broken.iter().any(|(known, _)| *known == rule) {
+                broken.push((rule, expected));
+            }
+        };
+        if self.minimum.is_some() || self.maximum.is_some() {
+            let float = raw.parse::<f64>().unwrap_or(f64::NAN);
+            if let Some(minimum) = self.minimum.as_ref().filter(|bound| bound.is_above(float, number)) {
+                add(Rule::Range, format!(">= {}", minimum.exact));
+            }
+            if let Some(maximum) = self.maximum.as_ref().filter(|bound| bound.is_below(float, number)) {
+                add(Rule::Range, format!("<= {}", maximum.exact));
+            }
+        }
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.numbers.contains(number)) {
+            add(Rule::Enum, self.allowed_values());
+        }
+        if let Some(most) = self.precision.filter(|most| number.fraction_digits() > *most) {
+            add(Rule::Precision, format!("at most {most} digits after the point"));
+        }
+    }
+
+    fn allowed_values(&self) -> String {
+        self.allowed.as_ref().map(|allowed| allowed.shown.clone()).unwrap_or_default()
+    }
+
+    /// What a missing or null value should have been.
+    pub(super) fn expected(&self) -> String {
+        self.column_type.to_string()
+    }
+}
+
+impl Bound {
+    fn is_above(&self, float: f64, number: &ExactNumber) -> bool {
+        float < self.float || (float <= self.float && *number < self.exact)
+    }
+
+    fn is_below(&self, float: f64, number: &ExactNumber) -> bool {
+        float > self.float || (float >= self.float && *number > self.exact)
+    }
+}
+
+impl Allowed {
+    fn of(values: &[Value]) -> Self {
+        let mut allowed = Self {
+            texts: HashSet::new(),
+            numbers: Vec::new(),
+            booleans: Vec::new(),
+            shown: shown(serde_json::to_string(values).unwrap_or_default().as_bytes()),
+        };
+        for value in values {
+            match value {
+                Value::String(text) => drop(allowed.texts.insert(text.clone())),
+                Value::Number(number) => allowed.numbers.extend(ExactNumber::parse(&number.to_string())),
+                Value::Bool(boolean) => allowed.booleans.push(*boolean),
+                Value::Null | Value::Array(_) | Value::Object(_) => {}
+            }
+        }
+        allowed
+    }
+}
+
+impl Pattern {
+    fn compile(source: &str) -> Result<Self, String> {
+        let schema = serde_json::json!({ "type": "string", "pattern": source });
+        let validator = jsonschema::draft7::options()
+            .with_pattern_options(PatternOptions::regex())
+            .build(&schema)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { source: source.to_owned(), validator })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        self.validator.is_valid(&Value::String(text.to_owned()))
+    }
+}

@@ -1,0 +1,92 @@
+//! Sums of the numeric columns of the accepted rows: part of a window's proof.
+
+use serde::{Deserialize, Serialize};
+
+use super::cells::Cell;
+use crate::vocabulary::ColumnType;
+
+/// How many values a column has, and their sum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSum {
+    /// The column.
+    pub column: String,
+    /// Rows with a value.
+    pub values: u64,
+    /// The sum: exact for integers and decimals, compensated for float64.
+    pub sum: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sum {
+    /// A column without a sum.
+    None,
+    Exact {
+        total: i128,
+        scale: u8,
+    },
+    /// Neumaier's compensated sum: its error does not grow with the number of rows.
+    Float {
+        total: f64,
+        lost: f64,
+    },
+}
+
+impl Sum {
+    pub(super) fn of(column_type: ColumnType) -> Self {
+        match column_type {
+            ColumnType::Integer => Self::Exact { total: 0, scale: 0 },
+            ColumnType::Decimal { scale, .. } => Self::Exact { total: 0, scale },
+            ColumnType::Number => Self::Float { total: 0.0, lost: 0.0 },
+            ColumnType::String | ColumnType::Boolean | ColumnType::Timestamp | ColumnType::Date => Self::None,
+        }
+    }
+
+    pub(super) fn add(&mut self, cell: &Cell) {
+        match (self, cell) {
+            (Self::Exact { total, .. }, Cell::Integer(value)) => *total = total.saturating_add(i128::from(*value)),
+            (Self::Exact { total, .. }, Cell::Decimal(value)) => *total = total.saturating_add(*value),
+            (Self::Float { total, lost }, Cell::Float(value)) => {
+                let next = *total + value;
+                *lost += if total.abs() >= value.abs() { (*total - next) + value } else { (value - next) + *total };
+                *total = next;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn text(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Exact { total, scale } => Some(decimal_text(total, scale)),
+            Self::Float { total, lost } => Some((total + lost).to_string()),
+        }
+    }
+}
+
+fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let scale = usize::from(scale);
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_exact_for_decimals_and_compensated_for_floats() {
+        let mut decimal = Sum::of(ColumnType::Decimal { precision: 9, scale: 2 });
+        for unscaled in [5, -250, 100] {
+            decimal.add(&Cell::Decimal(unscaled));
+        }
+        assert_eq!(decimal.text().as_deref(), Some("-1.45"));
+        let mut float = Sum::of(ColumnType::Number);
+        for value in [1e100, 1.0, -1e100] {
+            float.add(&Cell::Float(value));
+        }
+        assert_eq!(float.text().as_deref(), Some("1"));
+        assert_eq!(Sum::of(ColumnType::String).text(), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! A window's records, page by page, into batches and a tally.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use super::data_batch::DataBatch;
+use super::extract_hash::ExtractHash;
+use super::key_rule::{KeyRule, KeyVerdict};
+use super::plan::DecodePlan;
+use super::quarantine_batch::{QuarantineBatch, epoch_days};
+use super::record::RecordJudge;
+use super::sums::{ColumnSum, Sum};
+use super::violation::{Rule, Violation};
+use crate::settings::limits::{BATCH_ROWS, COUNTED_UNKNOWN_KEYS, QUARANTINE_BATCH_BYTES};
+use crate::vocabulary::{Page, RejectTally};
+use crate::window::Window;
+
+/// A finished batch.
+#[derive(Debug)]
+pub enum TypedBatch {
+    /// Rows for `data/`.
+    Accepted(RecordBatch),
+    /// Rejects for `quarantine/`.
+    Quarantined(RecordBatch),
+}
+
+/// What became of a window's records.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// All records.
+    pub fetched: u64,
+    /// Rows for `data/`.
+    pub accepted: u64,
+    /// Rejects.
+    pub quarantined: u64,
+    /// Records whose key and exact text were accepted before.
+    pub duplicates: u64,
+    /// Rejects by the rule and path of their first violation.
+    pub rejects: RejectTally,
+    /// Keys that nobody asked for: how often, and the first record's offset.
+    pub unknown_keys: BTreeMap<String, (u64, u64)>,
+    /// Sums of the accepted rows' numeric columns.
+    pub sums: Vec<ColumnSum>,
+    /// What the files are made from.
+    pub extract_sha256: String,
+}
+
+/// Types the records of one window.
+#[derive(Debug)]
+pub struct RecordTyper {
+    plan: Arc<DecodePlan>,
+    window: Window,
+    judge: RecordJudge,
+    keys: KeyRule,
+    key_text: String,
+    data: DataBatch,
+    quarantine: QuarantineBatch,
+    sums: Vec<(u64, Sum)>,
+    hash: ExtractHash,
+    typed: Typed,
+}
+
+impl RecordTyper {
+    /// Begins a window of about `expected` records.
+    pub fn new(plan: Arc<DecodePlan>, window: Window, time_zone: &str, expected: u64) -> Self {
+        let sums = plan
+            .columns
+            .iter()
+            .map(|column| (0, if column.requested { Sum::of(column.column_type) } else { Sum::None }))
+            .collect();
+        Self {
+            judge: RecordJudge::default(),
+            keys: KeyRule::with_capacity(usize::try_from(expected).unwrap_or_default()),
+            key_text: String::new(),
+            data: DataBatch::new(&plan, epoch_days(&window)),
+            quarantine: QuarantineBatch::new(window, plan.registry_version),
+            sums,
+            hash: ExtractHash::new(&window.name(), time_zone, plan.registry_version),
+            typed: Typed {
+                fetched: 0,
+                accepted: 0,
+                quarantined: 0,
+                duplicates: 0,
+                rejects: RejectTally::new(),
+                unknown_keys: BTreeMap::new(),
+                sums: Vec::new(),
+                extract_sha256: String::new(),
+            },
+            plan,
+            window,
+        }
+    }
+
+    /// Types a page; full batches are added to `batches`.
+    ///
+    /// # Errors
+    /// Only where Arrow refuses what the plan made, which is a defect.
+    pub fn page(&mut self, page: &Page, batches: &mut Vec<TypedBatch>) -> Result<(), ArrowError> {
+        for (offset, record) in (page.first_offset..).zip(page.record_texts()) {
+            self.record(offset, record);
+            if self.data.rows() >= BATCH_ROWS {
+                batches.push(TypedBatch::Accepted(self.data.finish(&self.plan)?));
+            }
+            if self.quarantine.rows() >= BATCH_ROWS || self.quarantine.bytes() >= QUARANTINE_BATCH_BYTES {
+                batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last batches, and what became of all records.
+    ///
+    /// # Errors
+    /// As [`RecordTyper::page`].
+    pub fn finish(mut self, batches: &mut Vec<TypedBatch>) -> Result<Typed, ArrowError> {
+        if self.data.rows() > 0 {
+            batches.push(TypedBatch::Accepted(self.data.finish(&self.plan)?));
+        }
+        if self.quarantine.rows() > 0 {
+            batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
+        }
+        self.typed.extract_sha256 = self.hash.finish();
+        let sums = self.plan.columns.iter().zip(&self.sums).filter_map(|(column, (values, sum))| {
+            Some(ColumnSum { column: column.name.clone(), values: *values, sum: sum.text()? })
+        });
+        self.typed.sums = sums.collect();
+        Ok(self.typed)
+    }
+
+    fn record(&mut self, offset: u64, record: &[u8]) {
+        self.typed.fetched += 1;
+        self.hash.record(record);
+        let violations = self.judge.judge(record, &self.plan, &self.window);
+        let text = std::str::from_utf8(record).unwrap_or_default();
+        if self.judge.has_unknown() {
+            self.count_unknown(offset, text);
+        }
+        self.read_key(text);
+        if !violations.is_empty() {
+            return self.reject(offset, record, &violations);
+        }
+        match self.keys.judge(self.key_text.as_bytes(), record) {
+            KeyVerdict::First => self.accept(text),
+            KeyVerdict::Duplicate => self.typed.duplicates += 1,
+            KeyVerdict::Conflict => {
+                let path = self.plan.key.first().map(|column| self.plan.columns[*column].pointer.as_str());
+                let found = serde_json::to_string(&self.key_text).unwrap_or_default();
+                let expected = "one record a key";
+                let violation =
+                    Violation::new(path.unwrap_or_default(), Rule::DuplicateKey, expected, Some(found.as_bytes()));
+                self.reject(offset, record, &[violation]);
+            }
+        }
+    }
+
+    fn accept(&mut self, record: &str) {
+        self.typed.accepted += 1;
+        let cells = &self.judge.cells;
+        for (column, (values, sum)) in self.sums.iter_mut().enumerate() {
+            if !matches!(sum, Sum::None) && *cells.get(column) != super::cells::Cell::Empty {
+                *values += 1;
+                sum.add(cells.get(column));
+            }
+        }
+        let unmapped = self.judge.unmapped(record);
+        self.data.append(cells, record, unmapped.as_deref(), &self.plan);
+    }
+
+    fn reject(&mut self, offset: u64, record: &[u8], violations: &[Violation]) {
+        self.typed.quarantined += 1;
+        if let Some(first) = violations.first() {
+            *self.typed.rejects.entry((first.rule.name().to_owned(), first.path.clone())).or_default() += 1;
+        }
+        let key = (!self.key_text.is_empty()).then_some(self.key_text.as_str());
+        self.quarantine.append(offset, key, record, violations);
+    }
+
+    /// The key as text: the texts of its columns, or with several of them a JSON array. Empty where
+    /// a part of it is missing or no text of its type.
+    fn read_key(&mut self, record: &str) {
+        self.key_text.clear();
+        let several = self.plan.key.len() > 1;
+        let mut parts = Vec::new();
+        for column in &self.plan.key {
+            let Some(part) = self.judge.key_part(*column, record) else { return self.key_text.clear() };
+            if several { parts.push(part) } else { self.key_text.push_str(&part) }
+        }
+        if several {
+            self.key_text = serde_json::to_string(&parts).unwrap_or_default();
+        }
+    }
+
+    fn count_unknown(&mut self, offset: u64, record: &str) {
+        for pointer in self.judge.unknown_pointers(record) {
+            let counted = &mut self.typed.unknown_keys;
+            if counted.len() < COUNTED_UNKNOWN_KEYS || counted.contains_key(&pointer) {
+                counted.entry(pointer).or_insert((0, offset)).0 += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Pages of a report (guide, sections 2 and 3).
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::address::Call;
+use super::answer::{Answer, Setback, is_html};
+use super::client::Client;
+use super::envelope::{Envelope, read_envelope};
+use crate::settings::Group;
+use crate::vocabulary::{Failure, Page};
+
+/// What is asked for, over all pages of a window.
+#[derive(Clone, Debug)]
+pub struct ReportRequest {
+    /// The report's name at the tenant.
+    pub report: String,
+    /// Standard metrics.
+    pub metrics: Vec<String>,
+    /// Ids of custom metrics.
+    pub custom_metrics: Vec<String>,
+    /// Keys of `groupBy`.
+    pub group_by: Vec<String>,
+    /// The group to filter by.
+    pub group: Option<Group>,
+    /// The first instant, inclusive, with `Z` and three decimals.
+    pub from: String,
+    /// The last instant, inclusive, with `Z` and three decimals.
+    pub to: String,
+    /// The tenant's zone.
+    pub time_zone: String,
+}
+
+/// Which page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// From this record on, from 0.
+    Offset(u64),
+    /// Where an earlier page's cursor points; its first record has this number.
+    Cursor {
+        /// The tenant's text.
+        cursor: String,
+        /// The records before it.
+        offset: u64,
+    },
+}
+
+impl Place {
+    /// The number of the page's first record.
+    pub fn offset(&self) -> u64 {
+        match self {
+            Self::Offset(offset) | Self::Cursor { offset, .. } => *offset,
+        }
+    }
+}
+
+/// A page and what it says of the whole.
+#[derive(Clone, Debug)]
+pub struct PageAnswer {
+    /// The records.
+    pub page: Page,
+    /// Records of the whole window.
+    pub total: u64,
+    /// Where the next page is, with a tenant that pages by cursor.
+    pub next_cursor: Option<String>,
+}
+
+/// Reads the pages of one window of one report.
+#[derive(Clone, Debug)]
+pub struct ReportReader {
+    client: Client,
+    request: Arc<ReportRequest>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    report: &'a str,
+    metrics: &'a [String],
+    custom_metrics: &'a [String],
+    filter: Filter<'a>,
+    group_by: &'a [String],
+    limit: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter<'a> {
+    date: DateFilter<'a>,
+    time_zone: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a Group>,
+}
+
+#[derive(Serialize)]
+struct DateFilter<'a> {
+    from: &'a str,
+    to: &'a str,
+}
+
+impl ReportReader {
+    /// A reader; nothing is called yet.
+    pub fn new(client: Client, request: ReportRequest) -> Self {
+        Self { client, request: Arc::new(request) }
+    }
+
+    /// Reads one page of at most `limit` records.
+    ///
+    /// # Errors
+    /// Where the tenant refuses, or fails for longer than the limits allow.
+    pub async fn page(&self, place: &Place, limit: u64) -> Result<PageAnswer, Failure> {
+        let request = &*self.request;
+        let body = Body {
+            report: &request.report,
+            metrics: &request.metrics,
+            custom_metrics: &request.custom_metrics,
+            filter: Filter {
+                date: DateFilter { from: &request.from, to: &request.to },
+                time_zone: &request.time_zone,
+                group: request.group.as_ref(),
+            },
+            group_by: &request.group_by,
+            limit,
+            offset: match place {
+                Place::Offset(offset) => Some(*offset),
+                Place::Cursor { .. } => None,
+            },
+            cursor: match place {
+                Place::Offset(_) => None,
+                Place::Cursor { cursor, .. } => Some(cursor),
+            },
+        };
+        let mut not_utf8_before = None;
+        self.client
+            .call(
+                Call::DataDownload,
+                |client, url| client.post(url).header("accept", "application/json").json(&body),
+                |answer| read_page(answer, place, &mut not_utf8_before),
+            )
+            .await
+    }
+}
+
+/// The records of a page whose bytes are not UTF-8, each by its place and its bytes' hash.
+type NotUtf8 = Vec<(usize, u64)>;
+
+/// Reads a page. Bytes that are not UTF-8 are a passing fault the first time; where the same
+/// records have the same bytes again, the page goes on with them (`typing.md`).
+fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8>) -> Result<PageAnswer, Setback> {
+    if answer.status.as_u16() == 204 {
+        let page = Page { first_offset: place.offset(), body: answer.body, records: Vec::new(), not_utf8: false };
+        return Ok(PageAnswer { page, total: 0, next_cursor: None });
+    }
+    if is_html(&answer) {
+        return Err(Setback::passing(format!("{} with an HTML page in the place of JSON", answer.status)));
+    }
+    let Envelope { total, records, next_cursor } = read_envelope(&answer.body)?;
+    let not_utf8: NotUtf8 = if std::str::from_utf8(&answer.body).is_ok() {
+        Vec::new()
+    } else {
+        let texts = records.iter().map(|range| &answer.body[range.clone()]).enumerate();
+        texts
+            .filter(|(_, text)| std::str::from_utf8(text).is_err())
+            .map(|(index, text)| (index, xxh3_64(text)))
+            .collect()
+    };
+    if !not_utf8.is_empty() && not_utf8_before.as_ref() != Some(&not_utf8) {
+        let reason = format!("a broken page: {} of its records are not UTF-8", not_utf8.len());
+        *not_utf8_before = Some(not_utf8);
+        return Err(Setback::passing(reason));
+    }
+    let page = Page { first_offset: place.offset(), body: answer.body, records, not_utf8: !not_utf8.is_empty() };
+    Ok(PageAnswer { page, total, next_cursor })
+}

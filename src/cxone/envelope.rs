@@ -1,0 +1,124 @@
+//! A page's envelope: where its records are, and what it says of the whole.
+
+use std::ops::Range;
+
+use super::answer::Setback;
+use crate::vocabulary::json::{self, array_elements, object_fields};
+
+/// A UTF-8 byte order mark, which some gateways put before JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The envelope of one page (guide, section 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Envelope {
+    pub(super) total: u64,
+    pub(super) records: Vec<Range<usize>>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// Reads an envelope. The whole text must follow the grammar, and the counts must be true: a page
+/// that is broken is fetched again.
+pub(super) fn read_envelope(body: &[u8]) -> Result<Envelope, Setback> {
+    let broken = |what: &str| Setback::passing(format!("a broken page: {what}"));
+    let start = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let start = json::skip_whitespace(body, start);
+    if body.get(start) != Some(&b'{') {
+        return Err(broken("not a JSON object"));
+    }
+    let (mut total, mut returned, mut records, mut next_cursor) = (None, None, None, None);
+    let mut end = start + 1;
+    for field in object_fields(body, start) {
+        let field = field.map_err(|error| broken(&error.to_string()))?;
+        let value = &body[field.value.clone()];
+        end = field.value.end;
+        let twice = match &body[field.key] {
+            b"totalRecords" => total.replace(count(value).ok_or_else(|| broken("totalRecords is no count"))?).is_some(),
+            b"returnedRecords" => {
+                returned.replace(count(value).ok_or_else(|| broken("returnedRecords is no count"))?).is_some()
+            }
+            b"data" if value.starts_with(b"[") => {
+                let spans: Result<Vec<_>, _> = array_elements(body, field.value.start).collect();
+                records.replace(spans.map_err(|error| broken(&error.to_string()))?).is_some()
+            }
+            b"data" => return Err(broken("data is no array")),
+            b"nextCursor" => {
+                next_cursor.replace(cursor(value).map_err(|()| broken("nextCursor is no text"))?).is_some()
+            }
+            _ => false,
+        };
+        if twice {
+            return Err(broken("a field of the envelope comes twice"));
+        }
+    }
+    let closing = json::skip_whitespace(body, end);
+    if body.get(closing) != Some(&b'}') || json::skip_whitespace(body, closing + 1) != body.len() {
+        return Err(broken("it does not end where it should"));
+    }
+    let records = records.ok_or_else(|| broken("it has no data"))?;
+    let total = total.ok_or_else(|| broken("it has no totalRecords"))?;
+    if returned.is_some_and(|returned| returned != records.len() as u64) {
+        return Err(broken("returnedRecords is not the number of its records"));
+    }
+    if records.len() as u64 > total {
+        return Err(broken("it has more records than totalRecords"));
+    }
+    Ok(Envelope { total, records, next_cursor: next_cursor.flatten() })
+}
+
+fn count(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn cursor(value: &[u8]) -> Result<Option<String>, ()> {
+    let cursor: Option<String> = serde_json::from_slice(value).map_err(|_| ())?;
+    Ok(cursor.filter(|cursor| !cursor.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Envelope, String> {
+        read_envelope(text.as_bytes()).map_err(|setback| match setback {
+            Setback::Passing { reason, .. } => reason,
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn records_are_ranges_of_their_exact_text() {
+        let text = "\u{feff} {\"totalRecords\": 3, \"returnedRecords\":2,\"report\":{\"data\":[]},\"data\":[ {\"a\":1.50} ,42],\"nextCursor\":\"c\\u0031\"}\n";
+        let envelope = read(text).unwrap();
+        let records: Vec<&str> = envelope.records.iter().map(|range| &text[range.clone()]).collect();
+        assert_eq!(records, ["{\"a\":1.50}", "42"]);
+        assert_eq!((envelope.total, envelope.next_cursor.as_deref()), (3, Some("c1")));
+        let empty = read(r#"{"totalRecords":0,"data":[],"nextCursor":null}"#).unwrap();
+        assert_eq!(empty, Envelope { total: 0, records: Vec::new(), next_cursor: None });
+    }
+
+    #[test]
+    fn broken_pages_are_told_apart_from_broken_records() {
+        for (text, reason) in [
+            ("", "not a JSON object"),
+            ("<html>", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            (r#"{"totalRecords":1,"data":[{"a":1}"#, "not JSON at byte 33"),
+            (r#"{"totalRecords":1,"data":[{"a":01}]}"#, "not JSON at byte 32"),
+            (r#"{"totalRecords":1,"data":[]}x"#, "it does not end where it should"),
+            (r#"{"totalRecords":1,"data":[]"#, "not JSON at byte 27"),
+            (r#"{"data":[]}"#, "it has no totalRecords"),
+            (r#"{"totalRecords":1}"#, "it has no data"),
+            (r#"{"totalRecords":-1,"data":[]}"#, "totalRecords is no count"),
+            (r#"{"totalRecords":1e1,"data":[]}"#, "totalRecords is no count"),
+            (r#"{"totalRecords":1,"data":{}}"#, "data is no array"),
+            (
+                r#"{"totalRecords":1,"returnedRecords":2,"data":[1]}"#,
+                "returnedRecords is not the number of its records",
+            ),
+            (r#"{"totalRecords":1,"data":[1,2]}"#, "it has more records than totalRecords"),
+            (r#"{"totalRecords":1,"totalRecords":1,"data":[1]}"#, "a field of the envelope comes twice"),
+        ] {
+            assert_eq!(read(text), Err(format!("a broken page: {reason}")), "{text}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Floor 2: the only door to the tenant's API (`tenant-api.md`). What leaves it is neutral: pages
+//! of records as text, a catalog, a time zone.
+
+mod address;
+mod answer;
+mod catalog;
+mod client;
+mod data_download;
+mod envelope;
+mod http;
+mod region;
+mod tenant;
+mod token;
+
+pub use client::{Client, Surroundings};
+pub use data_download::{PageAnswer, Place, ReportReader, ReportRequest};
+pub use http::ApiCounts;
+pub use tenant::{Quota, Tenant};

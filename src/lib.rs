@@ -1,0 +1,21 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod vocabulary;
+
+pub mod registry;
+pub mod settings;
+pub mod throttle;
+pub mod window;
+
+pub mod columns;
+pub mod cxone;
+
+pub mod extraction;
+
+pub mod pipeline;
+
+pub mod run;
+
+pub mod cli;
+
+pub mod schemas;

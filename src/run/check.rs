@@ -1,0 +1,77 @@
+//! Proof that a run can work.
+
+use cxlake_sinks::lake::{probe_conditions, probe_large_write, tenant_folder};
+
+use super::preflight::{Preflight, open_lake, prepare};
+use super::{Environment, RunRequest, request};
+use crate::settings::Settings;
+use crate::vocabulary::Failure;
+
+/// One probe.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What was tried.
+    pub name: String,
+    /// What was seen, or why it failed.
+    pub outcome: Result<String, Failure>,
+}
+
+/// Probes tenants and lake. Each probe stands alone as far as it can.
+///
+/// # Errors
+/// Where the request names what the configuration does not have.
+pub async fn check(
+    settings: &Settings,
+    request: &RunRequest,
+    environment: &Environment,
+) -> Result<Vec<Probe>, Failure> {
+    let reports = request.reports(settings)?;
+    let mut probes = Vec::new();
+    for (tenant, reports) in request::by_tenant(&reports) {
+        let mut add = |name: &str, outcome| probes.push(Probe { name: format!("{tenant} {name}"), outcome });
+        match open_lake(&settings.lake) {
+            Ok(lake) => {
+                let folder = format!("{}/probe", tenant_folder(tenant));
+                let name = |kind: &str| format!("{kind}-{}", uuid::Uuid::now_v7());
+                let racing = probe_conditions(&lake, &folder, &name("racing")).await;
+                add("lake: racing creates", racing.map(|()| "one of eight won".to_owned()).map_err(Failure::from));
+                let large = probe_large_write(&lake, &folder, &name("large")).await;
+                add("lake: large write", large.map(|()| "two parts were joined".to_owned()).map_err(Failure::from));
+            }
+            Err(failure) => add("lake", Err(failure)),
+        }
+        let preflight = match Preflight::open(settings) {
+            Ok(preflight) => preflight,
+            Err(_) => continue,
+        };
+        let client = preflight.client(settings, tenant, environment)?;
+        match client.sign_in().await {
+            Ok(region) => add("token and region", Ok(format!("region {region}"))),
+            Err(failure) => {
+                add("token and region", Err(failure));
+                continue;
+            }
+        }
+        match prepare(&preflight, &client, settings, &reports, environment).await {
+            Ok(ready) => {
+                add("time zone", Ok(ready.time_zone.name().to_owned()));
+                let missing = ready.missing_permissions.join(", ");
+                let seen = if missing.is_empty() { "all listed".to_owned() } else { format!("not listed: {missing}") };
+                add("permissions", Ok(seen));
+                let registry = &ready.registry;
+                let state = if ready.registry_is_new { "to be written" } else { "unchanged" };
+                add(
+                    "catalog and registry",
+                    Ok(format!("{} metrics, version {} {state}", registry.metrics.len(), registry.version)),
+                );
+            }
+            Err(failure) => add("catalog and time zone", Err(failure)),
+        }
+        let quota = client.quota().await.map(|quota| match quota {
+            Some(quota) => format!("{} of {} calls left", quota.remaining, quota.limit),
+            None => "the tenant has none".to_owned(),
+        });
+        add("quota", quota);
+    }
+    Ok(probes)
+}

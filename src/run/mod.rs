@@ -1,0 +1,179 @@
+//! Floor 5: one run from start to finish. It prints nothing: what it has to say is in
+//! [`summary::Summary`], the log, and its results.
+
+mod check;
+mod failure;
+mod plan;
+mod preflight;
+mod registry_store;
+mod request;
+pub mod summary;
+mod verify;
+mod window_run;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use check::{Probe, check};
+pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
+pub use request::{RunRequest, Span};
+pub use verify::verify;
+
+use preflight::{Preflight, TenantReady, prepare};
+use summary::{Summary, SummaryBuilder, WindowStatus};
+use window_run::{WindowRun, run_window};
+
+use crate::cxone;
+use crate::settings::{ReportSettings, Settings};
+use crate::vocabulary::{Failure, FailureKind, Progress, RejectTally};
+
+/// What a run works with beside its settings.
+#[derive(Clone)]
+pub struct Environment {
+    /// Time and randomness.
+    pub surroundings: cxone::Surroundings,
+    /// Who is told how far it is.
+    pub progress: Arc<dyn Progress>,
+    /// The run's id.
+    pub run_id: String,
+}
+
+impl Environment {
+    /// Now, RFC 3339 in UTC.
+    fn now_text(&self) -> String {
+        self.surroundings.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+}
+
+/// The summary of a run that may be interrupted at any time: it always says what is known by then.
+#[derive(Clone)]
+pub struct RunRecord(Arc<Mutex<SummaryBuilder>>);
+
+impl RunRecord {
+    /// A run of which nothing is known yet.
+    pub fn new(run_id: &str) -> Self {
+        Self(Arc::new(Mutex::new(SummaryBuilder::new(run_id))))
+    }
+
+    /// The summary as things stand.
+    pub fn summary(&self) -> Summary {
+        self.update(|builder| builder.summary())
+    }
+
+    /// Notes a failure of the run as a whole.
+    pub fn fail(&self, failure: Failure) {
+        self.update(|builder| builder.fail(failure));
+    }
+
+    /// Rejected records of all windows, by the rule and path of their first violation.
+    pub fn rejects(&self) -> RejectTally {
+        self.update(|builder| builder.rejects())
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut SummaryBuilder) -> T) -> T {
+        // A summary of what is known is better than none, also after a panic elsewhere.
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Runs everything that `request` asks for. Whatever happens stands in `record`.
+pub async fn run(settings: &Settings, request: &RunRequest, environment: &Environment, record: &RunRecord) {
+    if let Err(failure) = run_tenants(settings, request, environment, record).await {
+        record.fail(failure);
+    }
+}
+
+async fn run_tenants(
+    settings: &Settings,
+    request: &RunRequest,
+    environment: &Environment,
+    record: &RunRecord,
+) -> Result<(), Failure> {
+    let reports = request.reports(settings)?;
+    let preflight = Preflight::open(settings)?;
+    for (tenant, reports) in request::by_tenant(&reports) {
+        let client = preflight.client(settings, tenant, environment)?;
+        let outcome = run_tenant(&preflight, &client, settings, &reports, request, environment, record).await;
+        record.update(|builder| builder.add_api(client.counts()));
+        if let Err(failure) = outcome {
+            tracing::error!(tenant, error = %failure, "the tenant's reports were not run");
+            record.fail(failure);
+        }
+    }
+    Ok(())
+}
+
+async fn run_tenant(
+    preflight: &Preflight,
+    client: &cxone::Client,
+    settings: &Settings,
+    reports: &[&ReportSettings],
+    request: &RunRequest,
+    environment: &Environment,
+    record: &RunRecord,
+) -> Result<(), Failure> {
+    let ready = prepare(preflight, client, settings, reports, environment).await?;
+    record.update(|builder| builder.add_drift(ready.drift.clone()));
+    ready.refuse_frozen_drift(reports)?;
+    let windows = request.windows(reports, &ready, environment.surroundings.clock.now())?;
+    let ready = ready.with_registry_written(preflight).await?;
+    let indices: Vec<usize> = windows
+        .iter()
+        .map(|(report, window)| {
+            record.update(|builder| builder.add_window(&report.tenant, &report.name, window, ready.time_zone))
+        })
+        .collect();
+    for ((report, window), index) in windows.iter().zip(indices) {
+        let run = WindowRun { preflight, client, ready: &ready, report, window: *window, request, environment };
+        match run_window(&run).await {
+            Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),
+            Err(failure) => {
+                tracing::error!(report = report.name, window = window.name(), error = %failure, "the window failed");
+                let goes_on = concerns_one_window(failure.kind);
+                record.update(|builder| builder.window_failed(index, failure));
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the next window may succeed where this one failed.
+fn concerns_one_window(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Quality | FailureKind::Incomplete | FailureKind::Superseded | FailureKind::Mismatch => true,
+        FailureKind::Defect
+        | FailureKind::Configuration
+        | FailureKind::Access
+        | FailureKind::Drift
+        | FailureKind::Unavailable
+        | FailureKind::Interrupted
+        | FailureKind::Terminated => false,
+    }
+}
+
+impl WindowStatus {
+    /// For the log and the progress.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Unchanged => "unchanged",
+            Self::Empty => "empty",
+            Self::Failed => "failed",
+            Self::NotStarted => "not started",
+        }
+    }
+}
+
+impl TenantReady {
+    /// Drift that the policy of a report forbids.
+    fn refuse_frozen_drift(&self, reports: &[&ReportSettings]) -> Result<(), Failure> {
+        let frozen = self.drift.iter().find(|event| reports.iter().any(|report| failure::forbids(report, event.kind)));
+        match frozen {
+            None => Ok(()),
+            Some(event) => Err(Failure::new(FailureKind::Drift, format!("accept the catalog: {}", event.detail))
+                .hint("the policy of a report is \"freeze\": review the change, then set it to \"evolve\"")),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a run would do.
+
+use chrono::{DateTime, Utc};
+use cxlake_sinks::lake::{ObjectKind, WindowAddress, WindowCommit};
+use serde::{Deserialize, Serialize};
+
+use super::preflight::{Preflight, TenantReady, prepare};
+use super::summary::WindowBounds;
+use super::{Environment, RunRequest, request};
+use crate::cxone::{Client, Place, Quota, ReportReader, ReportRequest};
+use crate::settings::{ReportSettings, Settings};
+use crate::vocabulary::{DriftEvent, Failure};
+use crate::window::Window;
+
+/// Windows that are asked for their totals; of more, these are taken as typical.
+const COUNTED_WINDOWS: usize = 31;
+
+/// One element of `plan --json`: what one worker runs with `--shard`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The report's name.
+    pub report: String,
+    /// The window.
+    pub window: ShardWindow,
+}
+
+/// The window of a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardWindow {
+    /// The first instant.
+    pub start: DateTime<Utc>,
+    /// The first instant after it.
+    pub end: DateTime<Utc>,
+    /// The tenant's zone; not needed to run the shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The partition `dt`; not needed to run the shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+}
+
+/// A run as it would be.
+#[derive(Clone, Debug, Default)]
+pub struct PlannedRun {
+    /// Its windows.
+    pub windows: Vec<PlannedWindow>,
+    /// What changed at the tenants.
+    pub drift: Vec<DriftEvent>,
+    /// What would be written to the registries.
+    pub registry_changes: Vec<String>,
+    /// Calls that the windows need.
+    pub calls: u64,
+    /// The tenants' quotas, where they have one.
+    pub quotas: Vec<(String, Quota)>,
+    /// How long the calls take at the configured pace.
+    pub expected_seconds: f64,
+    /// Whether totals of some windows are only likely.
+    pub estimated: bool,
+}
+
+/// A window as it would be.
+#[derive(Clone, Debug)]
+pub struct PlannedWindow {
+    /// For a worker.
+    pub shard: Shard,
+    /// Records, where the tenant was asked.
+    pub records: Option<u64>,
+    /// Pages for them.
+    pub pages: u64,
+    /// Where its rows go.
+    pub data: String,
+    /// Whether it is committed already.
+    pub is_committed: bool,
+}
+
+/// Plans a run. Nothing is written. With `count` the tenant is asked how many records the windows
+/// have, a call a window for up to 31 windows.
+///
+/// # Errors
+/// As a run before its first window.
+pub async fn plan(
+    settings: &Settings,
+    request: &RunRequest,
+    environment: &Environment,
+    count: bool,
+) -> Result<PlannedRun, Failure> {
+    let reports = request.reports(settings)?;
+    let preflight = Preflight::open(settings)?;
+    let mut planned = PlannedRun::default();
+    for (tenant, reports) in request::by_tenant(&reports) {
+        let client = preflight.client(settings, tenant, environment)?;
+        let ready = prepare(&preflight, &client, settings, &reports, environment).await?;
+        let windows = request.windows(&reports, &ready, environment.surroundings.clock.now())?;
+        if ready.registry_is_new {
+            let registry = &ready.registry;
+            planned.registry_changes.push(format!("{tenant}: version {} ({})", registry.version, registry.reason));
+        }
+        planned.drift.extend(ready.drift.iter().cloned());
+        let calls_before = planned.calls;
+        for (index, (report, window)) in windows.iter().enumerate() {
+            let records = match count && index < COUNTED_WINDOWS {
+                true => Some(total(&client, &ready, report, *window).await?),
+                false => None,
+            };
+            planned.add(&preflight, &ready, report, window, records).await?;
+        }
+        planned.estimate(windows.len());
+        let calls = planned.calls - calls_before;
+        planned.expected_seconds += seconds(calls) / client.requests_per_second();
+        if count && let Some(quota) = client.quota().await? {
+            planned.quotas.push((tenant.to_owned(), quota));
+        }
+    }
+    Ok(planned)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of calls are small")]
+fn seconds(calls: u64) -> f64 {
+    calls as f64
+}
+
+impl PlannedRun {
+    async fn add(
+        &mut self,
+        preflight: &Preflight,
+        ready: &TenantReady,
+        report: &ReportSettings,
+        window: &Window,
+        records: Option<u64>,
+    ) -> Result<(), Failure> {
+        let address = WindowAddress {
+            tenant: report.tenant.clone(),
+            report: report.name.clone(),
+            date: window.date,
+            window: window.name(),
+        };
+        let history = WindowCommit { lake: &preflight.lake, address: &address }.look().await?;
+        let bounds = WindowBounds::of(window, ready.time_zone);
+        let pages = records.map_or(0, |records| records.div_ceil(report.page_records).max(1));
+        self.calls += pages;
+        self.windows.push(PlannedWindow {
+            shard: Shard {
+                tenant: report.tenant.clone(),
+                report: report.name.clone(),
+                window: ShardWindow {
+                    start: window.start,
+                    end: window.end,
+                    time_zone: Some(bounds.time_zone),
+                    date: Some(bounds.date),
+                },
+            },
+            records,
+            pages,
+            data: preflight.lake.uri(&address.object(ObjectKind::Data)),
+            is_committed: history.settled().is_some(),
+        });
+        Ok(())
+    }
+
+    /// Takes the windows that were counted as typical for those that were not.
+    fn estimate(&mut self, windows: usize) {
+        let recent = self.windows.len() - windows;
+        let (counted, uncounted): (Vec<&PlannedWindow>, Vec<&PlannedWindow>) =
+            self.windows[recent..].iter().partition(|window| window.records.is_some());
+        if counted.is_empty() || uncounted.is_empty() {
+            return;
+        }
+        let mean = counted.iter().map(|window| window.pages).sum::<u64>().div_ceil(counted.len() as u64);
+        self.calls += mean * uncounted.len() as u64;
+        self.estimated = true;
+    }
+}
+
+async fn total(client: &Client, ready: &TenantReady, report: &ReportSettings, window: Window) -> Result<u64, Failure> {
+    let (_, custom_metrics) = ready.decode_plan(report)?;
+    let request = ReportRequest {
+        report: report.report.clone(),
+        metrics: report.metrics.iter().map(|column| column.source.clone()).collect(),
+        custom_metrics,
+        group_by: report.group_by.iter().map(|column| column.source.clone()).collect(),
+        group: report.group.clone(),
+        from: window.first_instant(),
+        to: window.last_instant(),
+        time_zone: ready.time_zone.name().to_owned(),
+    };
+    Ok(ReportReader::new(client.clone(), request).page(&Place::Offset(0), 1).await?.total)
+}

@@ -1,0 +1,246 @@
+//! Everything that a run needs from outside before its first window.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use cxlake_sinks::lake::{Lake, LakeLocation, probe_conditions, tenant_folder};
+use cxlake_sinks::parquet::{Codec, ParquetOptions};
+
+use super::{Environment, registry_store};
+use crate::columns::{DecodePlan, PlanRequest, UnknownKeys};
+use crate::cxone::Client;
+use crate::registry::{
+    CatalogMetric, MetricOverride, RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve,
+};
+use crate::settings::{
+    Compression, CustomMetricSelection, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings,
+    UnknownKeyPolicy,
+};
+use crate::vocabulary::{DriftEvent, Failure, snake_case};
+
+/// How often a registry version is made anew because another run made the same number.
+const REGISTRY_RACES: u32 = 5;
+
+/// The open lake and how Parquet is written.
+pub(super) struct Preflight {
+    pub(super) lake: Lake,
+    lake_settings: LakeSettings,
+}
+
+/// What is known of a tenant once it may be read.
+#[derive(Clone, Debug)]
+pub(super) struct TenantReady {
+    pub(super) tenant: String,
+    pub(super) time_zone: Tz,
+    pub(super) missing_permissions: Vec<&'static str>,
+    pub(super) registry: RegistryVersion,
+    /// Whether the registry version is still to be written.
+    pub(super) registry_is_new: bool,
+    pub(super) drift: Vec<DriftEvent>,
+    evolution: EvolutionInput,
+}
+
+/// What the registry is made from, for when another run was faster.
+#[derive(Clone, Debug)]
+struct EvolutionInput {
+    catalog: Vec<CatalogMetric>,
+    overrides: BTreeMap<String, MetricOverride>,
+    requests: Vec<ReportRequest>,
+    now: String,
+}
+
+impl Preflight {
+    /// Opens the lake.
+    pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
+        Ok(Self { lake: open_lake(&settings.lake)?, lake_settings: settings.lake.clone() })
+    }
+
+    /// A client for a tenant; nothing is called yet.
+    pub(super) fn client(
+        &self,
+        settings: &Settings,
+        tenant: &str,
+        environment: &Environment,
+    ) -> Result<Client, Failure> {
+        Client::new(Arc::new(tenant_settings(settings, tenant)?.clone()), environment.surroundings.clone())
+    }
+
+    /// How a report's Parquet is written.
+    pub(super) fn parquet(&self, report: &ReportSettings) -> ParquetOptions {
+        let bloom = self.lake_settings.bloom_columns.as_ref().unwrap_or(&report.key);
+        ParquetOptions {
+            codec: match self.lake_settings.compression {
+                Compression::Zstd(level) => Codec::Zstd(level),
+                Compression::Snappy => Codec::Snappy,
+                Compression::Uncompressed => Codec::Uncompressed,
+            },
+            row_group_rows: self.lake_settings.row_group_rows,
+            // A metric's column is its id, any other's the snake case of its key.
+            bloom_columns: bloom.iter().flat_map(|source| [snake_case(source), source.clone()]).collect(),
+        }
+    }
+}
+
+pub(super) fn open_lake(settings: &LakeSettings) -> Result<Lake, Failure> {
+    let options = settings.options.iter().map(|(key, value)| (key.clone(), value.reveal().to_owned())).collect();
+    Ok(Lake::open(&LakeLocation { url: settings.url.clone(), options })?)
+}
+
+pub(super) fn tenant_settings<'a>(settings: &'a Settings, tenant: &str) -> Result<&'a TenantSettings, Failure> {
+    settings.tenants.get(tenant).ok_or_else(|| Failure::defect(format!("find the settings of the tenant {tenant}")))
+}
+
+/// Signs in, reads zone and catalog, and finds the registry version for this run.
+pub(super) async fn prepare(
+    preflight: &Preflight,
+    client: &Client,
+    settings: &Settings,
+    reports: &[&ReportSettings],
+    environment: &Environment,
+) -> Result<TenantReady, Failure> {
+    let Some(tenant) = reports.first().map(|report| report.tenant.as_str()) else {
+        return Err(Failure::defect("prepare a tenant without reports"));
+    };
+    let tenant_settings = tenant_settings(settings, tenant)?;
+    let region = client.sign_in().await?;
+    let here = client.tenant().await?;
+    expected_zone(tenant_settings, here.time_zone)?;
+    for permission in &here.missing_permissions {
+        tracing::warn!(tenant, permission, "the client does not list a permission that the guide asks for");
+    }
+    let catalog = client.catalog().await?;
+    tracing::info!(tenant, region, time_zone = here.time_zone.name(), metrics = catalog.len(), "signed in");
+    let evolution = EvolutionInput {
+        catalog,
+        overrides: overrides(tenant_settings),
+        // The registry is the tenant's: it holds the columns of all its reports, also of those that
+        // this run leaves out.
+        requests: settings.reports.values().filter(|report| report.tenant == tenant).map(report_request).collect(),
+        now: environment.now_text(),
+    };
+    let mut ready = TenantReady {
+        tenant: tenant.to_owned(),
+        time_zone: here.time_zone,
+        missing_permissions: here.missing_permissions,
+        registry: evolution.evolve(tenant, None)?.version,
+        registry_is_new: true,
+        drift: Vec::new(),
+        evolution,
+    };
+    ready.look_at_registry(&preflight.lake).await?;
+    Ok(ready)
+}
+
+fn expected_zone(settings: &TenantSettings, reported: Tz) -> Result<(), Failure> {
+    match settings.time_zone {
+        Some(expected) if expected != reported => Err(Failure::configuration(format!(
+            "accept the tenant's time zone: it reports {}, the configuration expects {}",
+            reported.name(),
+            expected.name()
+        ))
+        .hint("windows follow the tenant's zone: correct or leave out time_zone in the tenant")),
+        _ => Ok(()),
+    }
+}
+
+fn overrides(settings: &TenantSettings) -> BTreeMap<String, MetricOverride> {
+    let given = settings.custom_metrics.iter();
+    given
+        .map(|(id, metric)| (id.clone(), MetricOverride { required: metric.required, column_type: metric.column_type }))
+        .collect()
+}
+
+fn report_request(report: &ReportSettings) -> ReportRequest {
+    let standard = |column: &StandardColumn| StandardColumnRequest {
+        source: column.source.clone(),
+        name: column.name.clone(),
+        column_type: column.column_type,
+        required: column.required,
+        constraints: column.constraints.clone(),
+    };
+    ReportRequest {
+        name: report.name.clone(),
+        group: report.group.as_ref().map(|group| group.id.clone()),
+        group_by: report.group_by.iter().map(standard).collect(),
+        metrics: report.metrics.iter().map(standard).collect(),
+        custom_metrics: match &report.custom_metrics {
+            CustomMetricSelection::Wildcard(_) => Selection::All,
+            CustomMetricSelection::Listed(names) => Selection::Listed(names.clone()),
+        },
+    }
+}
+
+impl EvolutionInput {
+    fn evolve(&self, tenant: &str, newest: Option<&RegistryVersion>) -> Result<crate::registry::Evolution, Failure> {
+        evolve(tenant, newest, &self.catalog, &self.overrides, &self.requests, self.now.clone())
+    }
+}
+
+impl TenantReady {
+    async fn look_at_registry(&mut self, lake: &Lake) -> Result<(), Failure> {
+        let newest = registry_store::newest(lake, &self.tenant).await?;
+        let evolution = self.evolution.evolve(&self.tenant, newest.as_ref())?;
+        for warning in &evolution.warnings {
+            tracing::warn!(tenant = self.tenant, "{warning}");
+        }
+        for event in &evolution.drift {
+            tracing::warn!(tenant = self.tenant, kind = ?event.kind, metric = event.id, "drift: {}", event.detail);
+        }
+        self.registry = evolution.version;
+        self.registry_is_new = evolution.is_new;
+        self.drift = evolution.drift;
+        Ok(())
+    }
+
+    /// The same with its registry version in the lake. Where another run made the number first, the
+    /// comparison is made again with that run's version.
+    pub(super) async fn with_registry_written(mut self, preflight: &Preflight) -> Result<Self, Failure> {
+        for _ in 0..REGISTRY_RACES {
+            if !self.registry_is_new {
+                return Ok(self);
+            }
+            if self.registry.version == 1 {
+                probe_first_write(&preflight.lake, &self.tenant).await?;
+            }
+            if registry_store::write(&preflight.lake, &self.tenant, &self.registry).await? {
+                self.registry_is_new = false;
+                return Ok(self);
+            }
+            self.look_at_registry(&preflight.lake).await?;
+        }
+        Err(Failure::unavailable("write a registry version: other runs keep making the same number")
+            .hint("run it again"))
+    }
+
+    /// How a report's records become rows, and the ids of the custom metrics that it asks for.
+    pub(super) fn decode_plan(&self, report: &ReportSettings) -> Result<(DecodePlan, Vec<String>), Failure> {
+        let columns =
+            self.registry.reports.get(&report.name).ok_or_else(|| {
+                Failure::defect(format!("find the columns of reports.{} in the registry", report.name))
+            })?;
+        let metrics = columns
+            .columns
+            .iter()
+            .filter(|column| column.requested && column.origin == crate::registry::ColumnOrigin::CustomMetric)
+            .map(|column| column.source.clone())
+            .collect();
+        let plan = DecodePlan::compile(PlanRequest {
+            columns,
+            registry_version: self.registry.version,
+            key: &report.key,
+            time_column: report.time_column.as_deref(),
+            unknown_keys: match report.policy.unknown_key {
+                UnknownKeyPolicy::Keep => UnknownKeys::Keep,
+                UnknownKeyPolicy::Quarantine => UnknownKeys::Quarantine,
+            },
+        })?;
+        Ok((plan, metrics))
+    }
+}
+
+/// Before the first write to a tenant's lake: does the store keep conditions?
+async fn probe_first_write(lake: &Lake, tenant: &str) -> Result<(), Failure> {
+    let folder = format!("{}/probe", tenant_folder(tenant));
+    Ok(probe_conditions(lake, &folder, &uuid::Uuid::now_v7().to_string()).await?)
+}

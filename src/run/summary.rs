@@ -1,0 +1,309 @@
+//! What a run says at its end (contract, "Summary"; `schemas/summary.schema.json`).
+
+use chrono_tz::Tz;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cxone::ApiCounts;
+use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally, RowCounts};
+use crate::window::Window;
+
+/// The format of summaries.
+pub const SUMMARY_FORMAT: &str = "cxlake.summary/1";
+
+/// A run's summary: `null` is unknown, `0` is exactly zero.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(title = "cxlake summary")]
+pub struct Summary {
+    /// `cxlake.summary/1`.
+    pub format: &'static str,
+    /// How the run ended.
+    pub status: RunStatus,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// The run's id.
+    pub run_id: String,
+    /// Each window of the run.
+    pub windows: Vec<WindowSummary>,
+    /// What changed at the tenants.
+    pub drift: Vec<DriftEvent>,
+    /// What was asked of the tenants.
+    pub api: ApiSummary,
+    /// When a retry is worth it.
+    pub retry_after_seconds: Option<u64>,
+    /// The failure that gives the exit code.
+    pub error: Option<ErrorSummary>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Every window is in the lake.
+    Ok,
+    /// Every window is in the lake, and none has a record.
+    Empty,
+    /// Some windows are in the lake.
+    Partial,
+    /// No window is.
+    Failed,
+    /// It was stopped.
+    Interrupted,
+}
+
+/// One window.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WindowSummary {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The report's name.
+    pub report: String,
+    /// The window.
+    pub window: WindowBounds,
+    /// What became of it.
+    pub status: WindowStatus,
+    /// What became of its records.
+    pub rows: RowSummary,
+    /// Files in the lake.
+    pub files: Option<u64>,
+    /// Their length.
+    pub bytes: Option<u64>,
+    /// The manifest's URI.
+    pub manifest: Option<String>,
+    /// The registry version of the rows.
+    pub registry_version: Option<u32>,
+    /// The warehouse load.
+    pub load: Option<LoadSummary>,
+    /// Why it failed.
+    pub error: Option<ErrorSummary>,
+}
+
+/// A window's bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WindowBounds {
+    /// The first instant, RFC 3339 in UTC.
+    pub start: String,
+    /// The first instant after it.
+    pub end: String,
+    /// The tenant's zone.
+    pub time_zone: String,
+    /// The partition `dt`.
+    pub date: String,
+}
+
+impl WindowBounds {
+    /// The bounds of a window.
+    pub fn of(window: &Window, zone: Tz) -> Self {
+        let (start, end) = window.bounds();
+        Self { start, end, time_zone: zone.name().to_owned(), date: window.date.to_string() }
+    }
+}
+
+/// What became of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowStatus {
+    /// Written.
+    Committed,
+    /// There already, with the same bytes.
+    Unchanged,
+    /// There, without a record.
+    Empty,
+    /// Not written.
+    Failed,
+    /// Not tried.
+    NotStarted,
+}
+
+/// Counts that add up, where they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RowSummary {
+    /// What the tenant said there is.
+    pub expected: Option<u64>,
+    /// What it delivered.
+    pub fetched: Option<u64>,
+    /// Rows in `data/`.
+    pub accepted: Option<u64>,
+    /// Rows in `quarantine/`.
+    pub quarantined: Option<u64>,
+    /// Records whose exact text had been accepted.
+    pub duplicates: Option<u64>,
+}
+
+/// A warehouse load.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LoadSummary {}
+
+/// What was asked of the tenants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ApiSummary {
+    /// All requests.
+    pub requests: u64,
+    /// Answers 429.
+    pub throttled: u64,
+    /// Tries after the first.
+    pub retries: u64,
+}
+
+/// A failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ErrorSummary {
+    /// What the operator does next.
+    pub kind: String,
+    /// What failed.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl ErrorSummary {
+    fn of(failure: &Failure) -> Self {
+        let kind = serde_json::to_value(failure.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
+        Self { kind: kind.unwrap_or_default(), message: failure.to_string(), hint: failure.hint.clone() }
+    }
+}
+
+/// A window that is in the lake.
+#[derive(Clone, Debug)]
+pub(super) struct WindowOutcome {
+    pub(super) status: WindowStatus,
+    pub(super) rows: RowCounts,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) manifest: String,
+    pub(super) registry_version: u32,
+    pub(super) drift: Vec<DriftEvent>,
+    /// Rejects of this extract; empty where it was not read.
+    pub(super) rejects: RejectTally,
+}
+
+/// A summary on its way.
+#[derive(Debug)]
+pub(super) struct SummaryBuilder {
+    run_id: String,
+    windows: Vec<WindowSummary>,
+    drift: Vec<DriftEvent>,
+    api: ApiSummary,
+    failures: Vec<Failure>,
+    rejects: RejectTally,
+}
+
+impl SummaryBuilder {
+    pub(super) fn new(run_id: &str) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            windows: Vec::new(),
+            drift: Vec::new(),
+            api: ApiSummary::default(),
+            failures: Vec::new(),
+            rejects: RejectTally::new(),
+        }
+    }
+
+    pub(super) fn add_window(&mut self, tenant: &str, report: &str, window: &Window, zone: Tz) -> usize {
+        self.windows.push(WindowSummary {
+            tenant: tenant.to_owned(),
+            report: report.to_owned(),
+            window: WindowBounds::of(window, zone),
+            status: WindowStatus::NotStarted,
+            rows: RowSummary::default(),
+            files: None,
+            bytes: None,
+            manifest: None,
+            registry_version: None,
+            load: None,
+            error: None,
+        });
+        self.windows.len() - 1
+    }
+
+    pub(super) fn window_done(&mut self, index: usize, outcome: WindowOutcome) {
+        self.drift.extend(outcome.drift);
+        for (reason, count) in outcome.rejects {
+            *self.rejects.entry(reason).or_default() += count;
+        }
+        let window = &mut self.windows[index];
+        window.status = outcome.status;
+        window.rows = RowSummary {
+            expected: Some(outcome.rows.expected),
+            fetched: Some(outcome.rows.fetched),
+            accepted: Some(outcome.rows.accepted),
+            quarantined: Some(outcome.rows.quarantined),
+            duplicates: Some(outcome.rows.duplicates),
+        };
+        window.files = Some(outcome.files);
+        window.bytes = Some(outcome.bytes);
+        window.manifest = Some(outcome.manifest);
+        window.registry_version = Some(outcome.registry_version);
+    }
+
+    pub(super) fn window_failed(&mut self, index: usize, failure: Failure) {
+        self.windows[index].status = WindowStatus::Failed;
+        self.windows[index].error = Some(ErrorSummary::of(&failure));
+        self.failures.push(failure);
+    }
+
+    pub(super) fn rejects(&self) -> RejectTally {
+        self.rejects.clone()
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.failures.push(failure);
+    }
+
+    pub(super) fn add_drift(&mut self, drift: Vec<DriftEvent>) {
+        self.drift.extend(drift);
+    }
+
+    pub(super) fn add_api(&mut self, counts: ApiCounts) {
+        self.api.requests += counts.requests;
+        self.api.throttled += counts.throttled;
+        self.api.retries += counts.retries;
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let worst = self.failures.iter().min_by_key(|failure| failure.kind.rank());
+        let retry_after_seconds = worst.and_then(|worst| {
+            let same = self.failures.iter().filter(|failure| failure.kind == worst.kind);
+            same.filter_map(|failure| failure.retry_after_seconds).max()
+        });
+        Summary {
+            format: SUMMARY_FORMAT,
+            status: self.status(worst),
+            exit_code: worst.map_or(0, |failure| failure.kind.exit_code()),
+            run_id: self.run_id.clone(),
+            windows: self.windows.clone(),
+            drift: self.drift.clone(),
+            api: self.api,
+            retry_after_seconds,
+            error: worst.map(ErrorSummary::of),
+        }
+    }
+
+    fn status(&self, worst: Option<&Failure>) -> RunStatus {
+        let in_lake = |window: &WindowSummary| {
+            matches!(window.status, WindowStatus::Committed | WindowStatus::Unchanged | WindowStatus::Empty)
+        };
+        match worst.map(|failure| failure.kind) {
+            Some(FailureKind::Interrupted | FailureKind::Terminated) => RunStatus::Interrupted,
+            Some(_) if self.windows.iter().any(in_lake) => RunStatus::Partial,
+            Some(_) => RunStatus::Failed,
+            None if self.windows.iter().all(|window| window.status == WindowStatus::Empty) => RunStatus::Empty,
+            None => RunStatus::Ok,
+        }
+    }
+}
+
+impl Summary {
+    /// The same for `--empty skip`: a run that found nothing ends with 99.
+    #[must_use]
+    pub fn with_empty_skipped(mut self) -> Self {
+        if self.status == RunStatus::Empty {
+            self.exit_code = EXIT_EMPTY;
+        }
+        self
+    }
+}
+
+/// The exit code of a run whose windows are all empty, with `--empty skip`.
+const EXIT_EMPTY: u8 = 99;

@@ -1,0 +1,348 @@
+//! One window: look, extract, gate, commit.
+
+use std::sync::Arc;
+
+use cxlake_sinks::lake::{
+    Done, Extract, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, Plan, RowProof, ValueSum, WindowAddress,
+    WindowCommit,
+};
+use cxlake_sinks::parquet::StagedFile;
+
+use super::preflight::{Preflight, TenantReady};
+use super::summary::{WindowOutcome, WindowStatus};
+use super::{Environment, RunRequest};
+use crate::columns::Typed;
+use crate::cxone::{Client, ReportReader, ReportRequest};
+use crate::extraction::PagingLimits;
+use crate::pipeline::{ExtractedWindow, WindowFault, WindowJob, extract_window};
+use crate::settings::ReportSettings;
+use crate::settings::limits::WINDOW_REREADS;
+use crate::vocabulary::{DriftEvent, DriftKind, Failure, FailureKind, RejectTally, RowCounts};
+use crate::window::Window;
+
+/// What a window's run works with.
+pub(super) struct WindowRun<'a> {
+    pub(super) preflight: &'a Preflight,
+    pub(super) client: &'a Client,
+    pub(super) ready: &'a TenantReady,
+    pub(super) report: &'a ReportSettings,
+    pub(super) window: Window,
+    pub(super) request: &'a RunRequest,
+    pub(super) environment: &'a Environment,
+}
+
+/// What was seen while a window was read.
+#[derive(Debug, Default)]
+struct Read {
+    drift: Vec<DriftEvent>,
+    rejects: RejectTally,
+}
+
+pub(super) async fn run_window(run: &WindowRun<'_>) -> Result<WindowOutcome, Failure> {
+    let label = format!("{} {} {}", run.report.tenant, run.report.name, run.window.name());
+    let progress = &run.environment.progress;
+    progress.window_started(&label);
+    let outcome = run.run().await;
+    let ended = outcome.as_ref().map_or(WindowStatus::Failed, |outcome| outcome.status);
+    progress.window_finished(&format!("{label} {}", ended.name()));
+    if let Ok(outcome) = &outcome {
+        let RowCounts { fetched, accepted, quarantined, duplicates, .. } = outcome.rows;
+        let status = outcome.status.name();
+        tracing::info!(window = label, status, fetched, accepted, quarantined, duplicates, "window ended");
+    }
+    outcome
+}
+
+impl WindowRun<'_> {
+    fn address(&self) -> WindowAddress {
+        WindowAddress {
+            tenant: self.report.tenant.clone(),
+            report: self.report.name.clone(),
+            date: self.window.date,
+            window: self.window.name(),
+        }
+    }
+
+    async fn run(&self) -> Result<WindowOutcome, Failure> {
+        let address = self.address();
+        let lake = &self.preflight.lake;
+        let commit = WindowCommit { lake, address: &address };
+        let before = commit.look().await?;
+        if self.request.skip_committed
+            && let Some(done) = before.settled()
+        {
+            return Ok(self.outcome_of(
+                done,
+                WindowStatus::Unchanged,
+                lake.uri(&commit.manifest(done)),
+                Read::default(),
+            ));
+        }
+        let folder = tempfile::Builder::new().prefix("cxlake-").tempdir().map_err(|error| {
+            Failure::unavailable(format!("create a temporary folder: {error}"))
+                .hint("check that the disk has room and may be written to; TMPDIR names another place")
+        })?;
+        let extracted = self.extract_stable(folder.path()).await?;
+        let read = Read { drift: self.unknown_keys(&extracted.typed), rejects: extracted.typed.rejects.clone() };
+        let rows = counts(&extracted);
+        if !rows.balance() {
+            return Err(does_not_balance(rows));
+        }
+        let extracted = self.gate(extracted, rows)?;
+        // What another run did meanwhile counts.
+        let history = commit.look().await?;
+        if let Some(done) = history.settled()
+            && done.extract_sha256 == extracted.typed.extract_sha256
+            && commit.is_in_place(done).await?
+        {
+            return Ok(self.outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), read));
+        }
+        let sequence = history.next_sequence();
+        let (plan, extract) = self.finish_files(&address, extracted, rows, sequence).await?;
+        let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
+        Ok(self.outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read))
+    }
+
+    /// Extracts the window; again where its data moved while it was paged. Duplicates may be a sign
+    /// of that too: the same ones twice are the tenant's own.
+    async fn extract_stable(&self, folder: &std::path::Path) -> Result<ExtractedWindow, Failure> {
+        let mut seen: Vec<String> = Vec::new();
+        let mut extract_before = None;
+        for _ in 0..=WINDOW_REREADS {
+            match self.extract(folder).await {
+                Ok(extracted) => {
+                    let same_as_before = extract_before.as_ref() == Some(&extracted.typed.extract_sha256);
+                    let repeated = repeated_keys(&extracted.typed);
+                    if repeated == 0 || same_as_before {
+                        return Ok(extracted);
+                    }
+                    seen.push(format!("{repeated} records with a key that was there before"));
+                    extract_before = Some(extracted.typed.extract_sha256);
+                }
+                Err(WindowFault::Unstable(reason)) => seen.push(reason),
+                Err(WindowFault::Failed(failure)) => return Err(failure),
+                Err(WindowFault::Disk(failure)) => return Err(failure.into()),
+            }
+            tracing::warn!(
+                window = self.window.name(),
+                reason = seen.last(),
+                "the data may have moved: reading the window again"
+            );
+        }
+        Err(Failure::incomplete(format!(
+            "read the window {} of reports.{} whole: {}",
+            self.window.name(),
+            self.report.name,
+            seen.join("; ")
+        ))
+        .hint("its data moves while it is read: run it again later, or raise settle_delay_mins"))
+    }
+
+    async fn extract(&self, folder: &std::path::Path) -> Result<ExtractedWindow, WindowFault> {
+        let (plan, custom_metrics) = self.ready.decode_plan(self.report).map_err(WindowFault::Failed)?;
+        let sources = |columns: &[crate::settings::StandardColumn]| -> Vec<String> {
+            columns.iter().map(|column| column.source.clone()).collect()
+        };
+        let reader = ReportReader::new(
+            self.client.clone(),
+            ReportRequest {
+                report: self.report.report.clone(),
+                metrics: sources(&self.report.metrics),
+                custom_metrics,
+                group_by: sources(&self.report.group_by),
+                group: self.report.group.clone(),
+                from: self.window.first_instant(),
+                to: self.window.last_instant(),
+                time_zone: self.ready.time_zone.name().to_owned(),
+            },
+        );
+        let job = WindowJob {
+            window: self.window,
+            time_zone: self.ready.time_zone.name().to_owned(),
+            plan: Arc::new(plan),
+            parquet: self.preflight.parquet(self.report),
+            folder: folder.to_owned(),
+            paging: PagingLimits {
+                page_records: self.report.page_records,
+                pages_in_flight: self.client.pages_in_flight(),
+                max_window_records: self.report.max_window_records,
+            },
+            progress: Arc::clone(&self.environment.progress),
+        };
+        extract_window(Arc::new(reader), job).await
+    }
+
+    /// Too many rejects: nothing is published, and they are kept for a person to look at.
+    fn gate(&self, extracted: ExtractedWindow, rows: RowCounts) -> Result<ExtractedWindow, Failure> {
+        let most = self.report.policy.max_quarantined_percent;
+        if rows.quarantined_percent() <= most {
+            return Ok(extracted);
+        }
+        let worst = extracted.typed.rejects.iter().max_by_key(|(_, count)| **count);
+        let worst =
+            worst.map(|((rule, path), count)| format!("; most often {rule} at {path:?}: {count}")).unwrap_or_default();
+        let staged = extracted.quarantine.finish(&self.key_values(0, &extracted.typed))?;
+        let kept = staged.file.into_temp_path();
+        let target = std::env::temp_dir().join(format!(
+            "cxlake-rejects-{}-{}-{}.parquet",
+            self.report.name,
+            self.window.name(),
+            self.environment.run_id
+        ));
+        let kept = match std::fs::copy(&kept, &target) {
+            Ok(_) => format!("the rejects are in {}", target.display()),
+            Err(error) => format!("the rejects could not be kept: {error}"),
+        };
+        Err(Failure::new(
+            FailureKind::Quality,
+            format!(
+                "accept the window {} of reports.{}: {} of {} records were rejected ({:.2} %, at most {most} %){worst}",
+                self.window.name(),
+                self.report.name,
+                rows.quarantined,
+                rows.fetched,
+                rows.quarantined_percent()
+            ),
+        )
+        .hint(format!("{kept}; policy.max_quarantined_percent sets the limit")))
+    }
+
+    /// The footers' key-values: no clock and no run id, so that the same input gives the same bytes.
+    fn key_values(&self, sequence: u32, typed: &Typed) -> Vec<(String, String)> {
+        [
+            ("cxlake.tenant", self.report.tenant.clone()),
+            ("cxlake.report", self.report.name.clone()),
+            ("cxlake.window", self.window.name()),
+            ("cxlake.time_zone", self.ready.time_zone.name().to_owned()),
+            ("cxlake.registry_version", self.ready.registry.version.to_string()),
+            ("cxlake.sequence", sequence.to_string()),
+            ("cxlake.extract_sha256", typed.extract_sha256.clone()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .to_vec()
+    }
+
+    async fn finish_files(
+        &self,
+        address: &WindowAddress,
+        extracted: ExtractedWindow,
+        rows: RowCounts,
+        sequence: u32,
+    ) -> Result<(Plan, Extract), Failure> {
+        let ExtractedWindow { typed, data, quarantine, .. } = extracted;
+        let key_values = self.key_values(sequence, &typed);
+        let finish = move || {
+            Ok::<_, Failure>(Extract { data: data.finish(&key_values)?, quarantine: quarantine.finish(&key_values)? })
+        };
+        let extract = tokio::task::spawn_blocking(finish)
+            .await
+            .map_err(|error| Failure::defect(format!("end the window's files: {error}")))??;
+        let proof = |kind, file: &StagedFile| ObjectProof {
+            key: address.object(kind),
+            rows: file.rows,
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+        };
+        let (start, end) = self.window.bounds();
+        let plan = Plan {
+            format: PLAN_FORMAT.to_owned(),
+            sequence,
+            run_id: self.environment.run_id.clone(),
+            created_at: self.environment.now_text(),
+            tenant: self.report.tenant.clone(),
+            report: self.report.name.clone(),
+            window: ManifestWindow {
+                start,
+                end,
+                time_zone: self.ready.time_zone.name().to_owned(),
+                date: self.window.date.to_string(),
+            },
+            registry_version: self.ready.registry.version,
+            rows: RowProof {
+                expected: rows.expected,
+                fetched: rows.fetched,
+                accepted: rows.accepted,
+                quarantined: rows.quarantined,
+                duplicates: rows.duplicates,
+            },
+            sums: typed
+                .sums
+                .into_iter()
+                .map(|sum| ValueSum { column: sum.column, values: sum.values, sum: sum.sum })
+                .collect(),
+            extract_sha256: typed.extract_sha256,
+            data: proof(ObjectKind::Data, &extract.data),
+            quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
+        };
+        Ok((plan, extract))
+    }
+
+    fn unknown_keys(&self, typed: &Typed) -> Vec<DriftEvent> {
+        let event = |(pointer, (records, first)): (&String, &(u64, u64))| DriftEvent {
+            tenant: self.report.tenant.clone(),
+            kind: DriftKind::UnknownKey,
+            id: pointer.clone(),
+            detail: format!(
+                "{records} records of the window {} have {pointer}, which nobody asked for; the first is record {first}",
+                self.window.name()
+            ),
+            registry_version: None,
+            records: Some(*records),
+        };
+        let events: Vec<DriftEvent> = typed.unknown_keys.iter().map(event).collect();
+        for event in &events {
+            tracing::warn!(
+                report = self.report.name,
+                key = event.id,
+                records = event.records,
+                "drift: {}",
+                event.detail
+            );
+        }
+        events
+    }
+
+    fn outcome_of(&self, done: &Done, status: WindowStatus, manifest: String, read: Read) -> WindowOutcome {
+        let rows = RowCounts {
+            expected: done.rows.expected,
+            fetched: done.rows.fetched,
+            accepted: done.rows.accepted,
+            quarantined: done.rows.quarantined,
+            duplicates: done.rows.duplicates,
+        };
+        WindowOutcome {
+            status: if rows.expected == 0 { WindowStatus::Empty } else { status },
+            rows,
+            files: 2,
+            bytes: done.data.proof.bytes + done.quarantine.proof.bytes,
+            manifest,
+            registry_version: done.registry_version,
+            drift: read.drift,
+            rejects: read.rejects,
+        }
+    }
+}
+
+fn counts(extracted: &ExtractedWindow) -> RowCounts {
+    RowCounts {
+        expected: extracted.expected,
+        fetched: extracted.typed.fetched,
+        accepted: extracted.typed.accepted,
+        quarantined: extracted.typed.quarantined,
+        duplicates: extracted.typed.duplicates,
+    }
+}
+
+fn does_not_balance(rows: RowCounts) -> Failure {
+    Failure::incomplete(format!(
+        "account for every record: {} expected, {} fetched, {} accepted, {} quarantined, {} duplicates",
+        rows.expected, rows.fetched, rows.accepted, rows.quarantined, rows.duplicates
+    ))
+    .hint("nothing was published; run it again")
+}
+
+/// Records whose key was there before: the tenant's own, or a page that moved.
+fn repeated_keys(typed: &Typed) -> u64 {
+    let conflicts = typed.rejects.iter().filter(|((rule, _), _)| rule == "duplicate_key");
+    typed.duplicates + conflicts.map(|(_, count)| count).sum::<u64>()
+}

@@ -1,0 +1,287 @@
+//! What the values of the configuration must satisfy, alone and together.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use url::Url;
+
+use super::file::{Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant};
+use super::read::Surroundings;
+use super::{Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
+use crate::vocabulary::{ColumnType, Failure, is_plain_name, nearest_name, snake_case};
+
+/// Folders of a tenant in the lake that are not reports.
+const RESERVED_REPORT_NAMES: [&str; 3] = ["registry", "runs", "probe"];
+
+pub(super) fn settings(file: File, surroundings: &Surroundings<'_>) -> Result<Settings, Failure> {
+    let lake = lake(file.lake, surroundings)?;
+    let mut tenants = BTreeMap::new();
+    for (name, file) in file.tenants {
+        tenants.insert(name.clone(), tenant(name, file, surroundings)?);
+    }
+    let mut reports = BTreeMap::new();
+    for (name, file) in file.reports {
+        if !tenants.contains_key(&file.tenant) {
+            return Err(unknown_tenant(&name, &file.tenant, &tenants));
+        }
+        reports.insert(name.clone(), report(name, file)?);
+    }
+    Ok(Settings { tenants, reports, lake })
+}
+
+fn unknown_tenant(report: &str, tenant: &str, tenants: &BTreeMap<String, TenantSettings>) -> Failure {
+    let known = || tenants.keys().map(String::as_str);
+    let failure = Failure::configuration(format!("read reports.{report}: there is no tenant \"{tenant}\""));
+    match nearest_name(tenant, known()) {
+        Some(nearest) => failure.hint(format!("did you mean \"{nearest}\"?")),
+        None => failure.hint(format!("add [tenants.{tenant}]")),
+    }
+}
+
+fn plain_name(place: &str, name: &str) -> Result<(), Failure> {
+    if is_plain_name(name) {
+        return Ok(());
+    }
+    Err(Failure::configuration(format!("read {place}: \"{name}\" cannot name a folder of the lake"))
+        .hint("use letters, digits, '.', '_' and '-'"))
+}
+
+fn tenant(name: String, file: Tenant, surroundings: &Surroundings<'_>) -> Result<TenantSettings, Failure> {
+    let place = format!("tenants.{name}");
+    plain_name(&place, &name)?;
+    let time_zone = file.time_zone.as_deref().map(|zone| time_zone(&place, zone)).transpose()?;
+    if file.regions.is_empty() {
+        return Err(Failure::configuration(format!("read {place}.regions: no region is allowed"))
+            .hint("list the data plane of each region: na1 = \"https://na1.nicecxone.com\""));
+    }
+    let mut regions = BTreeMap::new();
+    for (region, url) in file.regions {
+        let url = host_url(&format!("{place}.regions.{region}"), &url)?;
+        regions.insert(region, url);
+    }
+    if let Some(url) = &file.jwks_url {
+        host_url(&format!("{place}.jwks_url"), url)?;
+    }
+    limits(&place, &file.limits)?;
+    Ok(TenantSettings {
+        auth_url: host_url(&format!("{place}.auth_url"), &file.auth_url)?,
+        client_id: surroundings.secret(&format!("{place}.client_id"), &file.client_id)?,
+        client_secret: surroundings.secret(&format!("{place}.client_secret"), &file.client_secret)?,
+        time_zone,
+        jwks_url: file.jwks_url,
+        regions,
+        limits: file.limits,
+        custom_metrics: file.custom_metrics,
+        name,
+    })
+}
+
+fn time_zone(place: &str, name: &str) -> Result<Tz, Failure> {
+    name.parse().map_err(|_| {
+        let nearest = nearest_name(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let hint = nearest.map_or_else(|| "use an IANA name".to_owned(), |zone| format!("did you mean \"{zone}\"?"));
+        Failure::configuration(format!("read {place}.time_zone: unknown time zone \"{name}\"")).hint(hint)
+    })
+}
+
+/// A URL that a token may be sent to: HTTPS, or HTTP to a loopback address (tenant API).
+fn host_url(place: &str, text: &str) -> Result<String, Failure> {
+    let refuse = |what: &str| {
+        Err(Failure::configuration(format!("read {place}: {what} in \"{text}\""))
+            .hint("write https://HOST; http:// is for loopback addresses only"))
+    };
+    let Ok(url) = Url::parse(text) else {
+        return refuse("no URL");
+    };
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(domain)) => domain == "localhost",
+        None => return refuse("no host"),
+    };
+    if !(url.scheme() == "https" || url.scheme() == "http" && loopback) {
+        return refuse("a token would travel unencrypted");
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return refuse("user, query or fragment");
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn limits(place: &str, limits: &Limits) -> Result<(), Failure> {
+    let refuse = |key: &str, expected: &str| {
+        Err(Failure::configuration(format!("read {place}.limits.{key}: expected {expected}"))
+            .hint("leave it out for the default"))
+    };
+    if !(limits.requests_per_second.is_finite() && limits.requests_per_second > 0.0) {
+        return refuse("requests_per_second", "a number above 0");
+    }
+    if limits.burst == 0 {
+        return refuse("burst", "1 or more");
+    }
+    if !(0.0..=100.0).contains(&limits.slow_below_percent) {
+        return refuse("slow_below_percent", "0 to 100");
+    }
+    if limits.pages_in_flight == 0 || limits.pages_in_flight > 64 {
+        return refuse("pages_in_flight", "1 to 64");
+    }
+    if limits.retry_attempts == 0 {
+        return refuse("retry_attempts", "1 or more");
+    }
+    if limits.request_timeout_secs == 0 {
+        return refuse("request_timeout_secs", "1 or more");
+    }
+    Ok(())
+}
+
+fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
+    let place = format!("reports.{name}");
+    plain_name(&place, &name)?;
+    if RESERVED_REPORT_NAMES.contains(&name.as_str()) {
+        return Err(Failure::configuration(format!("read {place}: the lake keeps a folder of that name for itself"))
+            .hint("choose another name"));
+    }
+    if file.page_records == 0 || file.max_window_records == 0 {
+        return Err(Failure::configuration(format!(
+            "read {place}: page_records and max_window_records must be 1 or more"
+        ))
+        .hint("leave them out for the defaults"));
+    }
+    if !(0.0..=100.0).contains(&file.policy.max_quarantined_percent) {
+        return Err(Failure::configuration(format!("read {place}.policy.max_quarantined_percent: expected 0 to 100"))
+            .hint("leave it out for the default, 5"));
+    }
+    if let CustomMetricSelection::Wildcard(text) = &file.custom_metrics
+        && text != "*"
+    {
+        return Err(Failure::configuration(format!("read {place}.custom_metrics: \"{text}\" is not a list"))
+            .hint("write a list of names or ids, or \"*\" for all that are published"));
+    }
+    known_sources(&place, &file)?;
+    let column = |source: &String, default| standard_column(source, file.columns.get(source), &file.key, default);
+    let group_by: Vec<_> = file.group_by.iter().map(|source| column(source, ColumnType::String)).collect();
+    let metrics: Vec<_> = file.metrics.iter().map(|source| column(source, ColumnType::Number)).collect();
+    distinct_names(&place, group_by.iter().chain(&metrics))?;
+    time_column(&place, file.time_column.as_deref(), group_by.iter().chain(&metrics))?;
+    Ok(ReportSettings {
+        name,
+        tenant: file.tenant,
+        report: file.report,
+        group_by,
+        metrics,
+        custom_metrics: file.custom_metrics,
+        key: file.key,
+        time_column: file.time_column,
+        page_records: file.page_records,
+        window: file.window,
+        max_window_records: file.max_window_records,
+        lookback_days: file.lookback_days,
+        settle_delay_mins: file.settle_delay_mins,
+        group: file.filter.group,
+        policy: file.policy,
+    })
+}
+
+/// Every key that the report refers to is asked for.
+fn known_sources(place: &str, file: &Report) -> Result<(), Failure> {
+    if file.key.is_empty() {
+        return Err(Failure::configuration(format!("read {place}.key: nothing names a record"))
+            .hint("list keys of group_by: key = [\"interactionId\"]"));
+    }
+    let unknown = |key: &str, name: &str, known: Vec<&str>| {
+        let hint = match nearest_name(name, known.iter().copied()) {
+            Some(nearest) => format!("did you mean \"{nearest}\"?"),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        Failure::configuration(format!("read {place}.{key}: \"{name}\" is not asked for")).hint(hint)
+    };
+    let grouped = || file.group_by.iter().map(String::as_str).collect::<Vec<_>>();
+    let asked = || file.group_by.iter().chain(&file.metrics).map(String::as_str).collect::<Vec<_>>();
+    if let Some(name) = file.key.iter().find(|name| !file.group_by.contains(name)) {
+        return Err(unknown("key", name, grouped()));
+    }
+    if let Some(name) = file.columns.keys().find(|name| !asked().contains(&name.as_str())) {
+        return Err(unknown("columns", name, asked()));
+    }
+    if let Some(name) = file.time_column.as_ref().filter(|name| !asked().contains(&name.as_str())) {
+        return Err(unknown("time_column", name, asked()));
+    }
+    Ok(())
+}
+
+fn standard_column(source: &str, column: Option<&Column>, key: &[String], default: ColumnType) -> StandardColumn {
+    StandardColumn {
+        source: source.to_owned(),
+        name: snake_case(source),
+        column_type: column.and_then(|column| column.column_type).unwrap_or(default),
+        required: key.iter().any(|name| name == source) || column.is_some_and(|column| column.required),
+        constraints: column.map(Column::constraints).unwrap_or_default(),
+    }
+}
+
+fn distinct_names<'a>(place: &str, columns: impl Iterator<Item = &'a StandardColumn>) -> Result<(), Failure> {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for column in columns {
+        let name = column.name.as_str();
+        if matches!(name, "dt" | "report_date") || name.starts_with('_') || column.source == "customMetrics" {
+            return Err(Failure::configuration(format!(
+                "read {place}: the column \"{name}\" of {} is reserved",
+                column.source
+            ))
+            .hint("leave that key out of group_by and metrics"));
+        }
+        if let Some(other) = seen.insert(name, &column.source) {
+            return Err(Failure::configuration(format!(
+                "read {place}: {other} and {} would share the column \"{name}\"",
+                column.source
+            ))
+            .hint("leave one of them out of group_by and metrics"));
+        }
+    }
+    Ok(())
+}
+
+fn time_column<'a>(
+    place: &str,
+    source: Option<&str>,
+    mut columns: impl Iterator<Item = &'a StandardColumn>,
+) -> Result<(), Failure> {
+    let Some(source) = source else { return Ok(()) };
+    match columns.find(|column| column.source == source) {
+        Some(column) if column.column_type != ColumnType::Timestamp => Err(Failure::configuration(format!(
+            "read {place}.time_column: {source} is a {}, not a timestamp",
+            column.column_type
+        ))
+        .hint(format!("add to [{place}.columns]: {source} = {{ type = \"timestamp\" }}"))),
+        _ => Ok(()),
+    }
+}
+
+fn lake(file: Lake, surroundings: &Surroundings<'_>) -> Result<LakeSettings, Failure> {
+    let mut options = BTreeMap::new();
+    for (key, option) in &file.options {
+        options.insert(key.clone(), surroundings.lake_option(key, option)?);
+    }
+    let Parquet { compression, row_group_rows, bloom_columns } = file.parquet;
+    if row_group_rows == 0 {
+        return Err(Failure::configuration("read lake.parquet.row_group_rows: expected 1 or more")
+            .hint("leave it out for the default, 524288"));
+    }
+    let compression = parse_compression(&compression).ok_or_else(|| {
+        Failure::configuration(format!("read lake.parquet.compression: unknown codec \"{compression}\""))
+            .hint("use zstd(1) to zstd(22), snappy or uncompressed")
+    })?;
+    Ok(LakeSettings { url: file.url, options, compression, row_group_rows, bloom_columns })
+}
+
+fn parse_compression(text: &str) -> Option<Compression> {
+    match text {
+        "snappy" => Some(Compression::Snappy),
+        "uncompressed" => Some(Compression::Uncompressed),
+        "zstd" => Some(Compression::Zstd(3)),
+        _ => {
+            let level = text.strip_prefix("zstd(")?.strip_suffix(')')?.parse().ok()?;
+            (1..=22).contains(&level).then_some(Compression::Zstd(level))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Every bound of the product in one place, each with its reason. Bounds that users can set have
+//! their defaults in [`super::file`].
+
+/// Pages that wait between fetching and typing. With the pages in flight they bound the memory of
+/// raw text; two keep the typing thread busy while the next page arrives.
+pub const PAGE_QUEUE: usize = 2;
+/// Record batches that wait between typing and encoding. Batches are small (see
+/// [`BATCH_ROWS`]), so a page's worth of them fits.
+pub const BATCH_QUEUE: usize = 4;
+/// Rows of a record batch. Batch borders reach into Parquet's pages, so they are fixed: the same
+/// records give the same bytes, however the tenant cuts its pages.
+pub const BATCH_ROWS: usize = 8192;
+/// Text of a quarantine batch after which it is passed on, for one reject can be as long as
+/// [`RECORD_BYTES`].
+pub const QUARANTINE_BATCH_BYTES: usize = 4 << 20;
+/// The longest answer that is read, inflated.
+pub const BODY_BYTES: usize = 256 << 20;
+/// The longest answer of all calls but a data download: a catalog of 100,000 metrics is far below.
+pub const SMALL_BODY_BYTES: usize = 32 << 20;
+/// The deepest nesting of a record, that of the usual parsers being 64 to 128.
+pub const RECORD_DEPTH: usize = 64;
+/// Pages of a catalog: beyond it the tenant repeats its page tokens.
+pub const CATALOG_PAGES: usize = 10_000;
+/// How often a window is read again when its data moved while it was paged (tenant API, "Answers").
+pub const WINDOW_REREADS: u32 = 3;
+/// How often an empty page before the end is asked for again before the window is read again.
+pub const EMPTY_PAGE_RETRIES: u32 = 2;
+/// Different unknown keys that are counted by name; all are kept in `_unmapped`.
+pub const COUNTED_UNKNOWN_KEYS: usize = 1000;
+/// How much of an offending value a violation shows; the whole record is beside it.
+pub const SHOWN_VALUE_BYTES: usize = 256;
+/// Time to connect: a host that does not answer a handshake in it is down.
+pub const CONNECT_TIMEOUT_SECS: u64 = 10;
+/// The longest single wait between two tries of a call.
+pub const BACKOFF_CEILING_SECS: u64 = 30;
+/// The first wait between two tries of a call, before jitter.
+pub const BACKOFF_BASE_MILLIS: u64 = 500;
+/// A token's life where the tenant gives none that makes sense.
+pub const TOKEN_LIFE_DEFAULT_SECS: u64 = 300;
+/// The longest life of a token that is believed.
+pub const TOKEN_LIFE_CEILING_SECS: u64 = 3600;

@@ -1,0 +1,131 @@
+//! Floor 1: what we were asked. [`file`] is the configuration as it is written, [`Settings`] the
+//! same as a whole, checked, without any I/O of its own.
+
+mod check;
+pub mod file;
+pub mod limits;
+mod read;
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+
+pub use file::{
+    CustomMetric, CustomMetricSelection, DriftPolicy, Group, Limits, Policy, UnknownKeyPolicy, WindowLength,
+};
+pub use read::{Surroundings, read_settings};
+
+use crate::vocabulary::{ColumnType, Constraints, Secret};
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Tenants by name.
+    pub tenants: BTreeMap<String, TenantSettings>,
+    /// Reports by name.
+    pub reports: BTreeMap<String, ReportSettings>,
+    /// Where the Parquet goes.
+    pub lake: LakeSettings,
+}
+
+/// One tenant.
+#[derive(Clone, Debug)]
+pub struct TenantSettings {
+    /// Its name in the configuration and in the lake.
+    pub name: String,
+    /// The host that gives tokens, without a slash at its end.
+    pub auth_url: String,
+    /// The client's id.
+    pub client_id: Secret,
+    /// The client's secret.
+    pub client_secret: Secret,
+    /// The zone that the tenant must report.
+    pub time_zone: Option<Tz>,
+    /// Where the keys are that sign tokens.
+    pub jwks_url: Option<String>,
+    /// Region claim -> data plane, without a slash at its end.
+    pub regions: BTreeMap<String, String>,
+    /// Pace and patience.
+    pub limits: Limits,
+    /// What the catalog does not say, by metric id.
+    pub custom_metrics: BTreeMap<String, CustomMetric>,
+}
+
+/// One report.
+#[derive(Clone, Debug)]
+pub struct ReportSettings {
+    /// Its name in the configuration and in the lake.
+    pub name: String,
+    /// The tenant's name.
+    pub tenant: String,
+    /// The report's name at the tenant.
+    pub report: String,
+    /// Columns of `group_by`, in order.
+    pub group_by: Vec<StandardColumn>,
+    /// Columns of `metrics`, in order.
+    pub metrics: Vec<StandardColumn>,
+    /// Custom metrics asked for.
+    pub custom_metrics: CustomMetricSelection,
+    /// The source keys that name a record.
+    pub key: Vec<String>,
+    /// The source key of the timestamp that must lie in the window.
+    pub time_column: Option<String>,
+    /// Records asked for in one page.
+    pub page_records: u64,
+    /// How long windows are.
+    pub window: WindowLength,
+    /// The most records of a window.
+    pub max_window_records: u64,
+    /// Days before the asked ones that are read again.
+    pub lookback_days: u32,
+    /// Minutes after its end before a window is read.
+    pub settle_delay_mins: u64,
+    /// The group that the tenant filters by.
+    pub group: Option<Group>,
+    /// Drift and rejects.
+    pub policy: Policy,
+}
+
+/// A column that a key of `group_by` or `metrics` fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandardColumn {
+    /// The key in the record.
+    pub source: String,
+    /// The column's name.
+    pub name: String,
+    /// The column's type.
+    pub column_type: ColumnType,
+    /// Whether every record must have it.
+    pub required: bool,
+    /// The rules beside the type.
+    pub constraints: Constraints,
+}
+
+/// The lake.
+#[derive(Clone, Debug)]
+pub struct LakeSettings {
+    /// A URL, or a path.
+    pub url: String,
+    /// `object_store` options by their names.
+    pub options: BTreeMap<String, Secret>,
+    /// The codec by its Parquet name, and its level.
+    pub compression: Compression,
+    /// The most rows of a row group.
+    pub row_group_rows: usize,
+    /// Source keys or metric ids whose columns get a bloom filter; `None`: those of the key.
+    pub bloom_columns: Option<Vec<String>>,
+}
+
+/// How Parquet pages are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Zstandard with a level.
+    Zstd(i32),
+    /// Snappy.
+    Snappy,
+    /// Not at all.
+    Uncompressed,
+}
+
+#[cfg(test)]
+mod tests;

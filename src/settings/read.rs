@@ -1,0 +1,76 @@
+//! From the file's text to [`Settings`].
+
+use super::file::{File, LakeOption, SecretSource};
+use super::{Settings, check};
+use crate::vocabulary::{Failure, Secret, nearest_name};
+
+/// What the configuration may refer to outside of itself.
+pub struct Surroundings<'a> {
+    /// An environment variable by name.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// A small text file by path.
+    pub text_file: &'a dyn Fn(&str) -> std::io::Result<String>,
+}
+
+/// Reads and checks a configuration. `name` is the file's name, for messages.
+///
+/// # Errors
+/// [`crate::vocabulary::FailureKind::Configuration`] with the line, and the nearest known name
+/// where a key is unknown.
+pub fn read_settings(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<Settings, Failure> {
+    let file: File = toml::from_str(text).map_err(|error| unreadable(name, text, &error))?;
+    check::settings(file, surroundings)
+}
+
+impl Surroundings<'_> {
+    /// The text of a secret. `place` is its key in the file, for messages.
+    pub(super) fn secret(&self, place: &str, source: &SecretSource) -> Result<Secret, Failure> {
+        match (&source.env, &source.file) {
+            (Some(variable), None) => match (self.variable)(variable) {
+                Some(text) if !text.is_empty() => Ok(Secret::new(text)),
+                _ => {
+                    Err(Failure::configuration(format!("read {place}: the environment variable {variable} is not set"))
+                        .hint(format!(
+                            "set {variable}, or name another source: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"
+                        )))
+                }
+            },
+            (None, Some(path)) => match (self.text_file)(path) {
+                Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
+                Err(error) => Err(Failure::configuration(format!("read {place} from the file {path}: {error}"))
+                    .hint("name a file that this user may read")),
+            },
+            _ => Err(Failure::configuration(format!("read {place}: it must name one source"))
+                .hint("write { env = \"NAME\" } or { file = \"PATH\" }")),
+        }
+    }
+
+    pub(super) fn lake_option(&self, key: &str, option: &LakeOption) -> Result<Secret, Failure> {
+        match option {
+            LakeOption::Text(text) => Ok(Secret::new(text.clone())),
+            LakeOption::Boolean(boolean) => Ok(Secret::new(boolean.to_string())),
+            LakeOption::Integer(integer) => Ok(Secret::new(integer.to_string())),
+            LakeOption::Secret(source) => self.secret(&format!("lake.options.{key}"), source),
+        }
+    }
+}
+
+fn unreadable(name: &str, text: &str, error: &toml::de::Error) -> Failure {
+    let place = error.span().map_or_else(String::new, |span| {
+        let line = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
+        format!(" line {line}:")
+    });
+    let message = error.message().replace('`', "\"");
+    let mut quoted = error.message().split('`').skip(1).step_by(2);
+    if !error.message().starts_with("unknown field") {
+        return Failure::configuration(format!("read {name}:{place} {message}"))
+            .hint("`cxlake schema configuration` prints what may stand where");
+    }
+    let unknown = quoted.next().unwrap_or_default();
+    let known: Vec<&str> = quoted.collect();
+    let failure = Failure::configuration(format!("read {name}:{place} unknown key \"{unknown}\""));
+    match nearest_name(unknown, known.iter().copied()) {
+        Some(nearest) => failure.hint(format!("did you mean \"{nearest}\"?")),
+        None => failure.hint(format!("known keys here: {}", known.join(", "))),
+    }
+}

@@ -1,0 +1,141 @@
+use super::*;
+use crate::vocabulary::{Failure, FailureKind};
+
+/// The contract's example, as far as this version knows it.
+const EXAMPLE: &str = r#"
+[tenants.acme]
+auth_url = "https://acme.nicecxone.com"
+client_id = { env = "CXONE_CLIENT_ID" }
+client_secret = { file = "/run/secrets/cxone" }
+time_zone = "America/New_York"
+
+[tenants.acme.regions]
+na1 = "https://na1.nicecxone.com"
+
+[tenants.acme.limits]
+requests_per_second = 5.0
+
+[tenants.acme.custom_metrics."cm_9f8e7d6c5b4a3210"]
+required = true
+type = "decimal(9,6)"
+
+[reports.calls]
+tenant = "acme"
+report = "Interaction/Call"
+metrics = ["duration", "holdTime"]
+custom_metrics = ["Sentiment Confidence Score", "cm_1a2b3c4d5e6f7890"]
+group_by = ["interactionId", "agentId", "startTime"]
+key = ["interactionId"]
+time_column = "startTime"
+
+[reports.calls.filter.group]
+type = "queue"
+id = "q_abc123def456"
+
+[reports.calls.columns]
+startTime = { type = "timestamp" }
+duration = { type = "number", minimum = 0 }
+
+[lake]
+url = "s3://lake/cxone"
+[lake.options]
+allow_http = true
+"#;
+
+fn read(text: &str) -> Result<Settings, Failure> {
+    let surroundings = Surroundings {
+        variable: &|name| (name == "CXONE_CLIENT_ID").then(|| "id".to_owned()),
+        text_file: &|path| match path {
+            "/run/secrets/cxone" => Ok("secret\n".to_owned()),
+            _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        },
+    };
+    read_settings("cxlake.toml", text, &surroundings)
+}
+
+#[test]
+fn the_example_is_read_whole() {
+    let settings = read(EXAMPLE).unwrap();
+    let tenant = &settings.tenants["acme"];
+    assert_eq!(tenant.client_id.reveal(), "id");
+    assert_eq!(tenant.client_secret.reveal(), "secret");
+    assert_eq!(tenant.limits.pages_in_flight, 4);
+    let report = &settings.reports["calls"];
+    assert_eq!(report.group_by[0].name, "interaction_id");
+    assert!(report.group_by[0].required);
+    assert_eq!(report.group_by[2].column_type, ColumnType::Timestamp);
+    assert_eq!(report.metrics[0].constraints.minimum.as_ref().unwrap().to_string(), "0");
+    assert_eq!(report.settle_delay_mins, 30);
+    assert_eq!(settings.lake.compression, Compression::Zstd(3));
+    assert_eq!(settings.lake.options["allow_http"].reveal(), "true");
+}
+
+#[test]
+fn mistakes_are_named_with_a_hint() {
+    fn check(from: &str, to: &str, message: &str, hint: &str) {
+        assert!(EXAMPLE.contains(from), "{from}");
+        let failure = read(&EXAMPLE.replacen(from, to, 1)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Configuration);
+        assert_eq!((failure.message.as_str(), failure.hint.as_deref().unwrap_or_default()), (message, hint));
+    }
+    check(
+        "custom_metrics = [",
+        "custom_metric = [",
+        "read cxlake.toml: line 22: unknown key \"custom_metric\"",
+        "did you mean \"custom_metrics\"?",
+    );
+    check(
+        "CXONE_CLIENT_ID",
+        "OTHER_ID",
+        "read tenants.acme.client_id: the environment variable OTHER_ID is not set",
+        "set OTHER_ID, or name another source: { env = \"NAME\" } or { file = \"PATH\" }",
+    );
+    check(
+        "America/New_York",
+        "America/NewYork",
+        "read tenants.acme.time_zone: unknown time zone \"America/NewYork\"",
+        "did you mean \"America/New_York\"?",
+    );
+    check(
+        "https://na1.nicecxone.com",
+        "http://na1.nicecxone.com",
+        "read tenants.acme.regions.na1: a token would travel unencrypted in \"http://na1.nicecxone.com\"",
+        "write https://HOST; http:// is for loopback addresses only",
+    );
+    check(
+        "tenant = \"acme\"",
+        "tenant = \"acmee\"",
+        "read reports.calls: there is no tenant \"acmee\"",
+        "did you mean \"acme\"?",
+    );
+    check(
+        "key = [\"interactionId\"]",
+        "key = [\"interactionID\"]",
+        "read reports.calls.key: \"interactionID\" is not asked for",
+        "did you mean \"interactionId\"?",
+    );
+    check(
+        "\"holdTime\"]",
+        "\"hold_time\", \"holdTime\"]",
+        "read reports.calls: hold_time and holdTime would share the column \"hold_time\"",
+        "leave one of them out of group_by and metrics",
+    );
+    check(
+        "\"holdTime\"]",
+        "\"reportDate\"]",
+        "read reports.calls: the column \"report_date\" of reportDate is reserved",
+        "leave that key out of group_by and metrics",
+    );
+    check(
+        "startTime = { type = \"timestamp\" }",
+        "",
+        "read reports.calls.time_column: startTime is a string, not a timestamp",
+        "add to [reports.calls.columns]: startTime = { type = \"timestamp\" }",
+    );
+    check(
+        "decimal(9,6)",
+        "decimal(39,6)",
+        "read cxlake.toml: line 16: unknown column type \"decimal(39,6)\": expected string, number, decimal(p,s) with p up to 38, integer, boolean, timestamp or date",
+        "`cxlake schema configuration` prints what may stand where",
+    );
+}

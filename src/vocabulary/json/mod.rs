@@ -1,0 +1,10 @@
+//! JSON at the level of its text (RFC 8259): where values begin and end, what strings mean. Nothing
+//! here turns a number into a float, so that the exact text stays in reach of the rules.
+
+mod object;
+mod scan;
+mod text;
+
+pub use object::{Field, array_elements, object_fields};
+pub use scan::{SyntaxError, number_end, skip_whitespace, value_end};
+pub use text::{LoneSurrogate, append_string, decode_string, pointer_token};

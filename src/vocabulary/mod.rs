@@ -1,0 +1,26 @@
+//! Floor 0: the words that every other floor shares. No I/O, no async, no vendor.
+
+mod clock;
+mod column_type;
+mod constraints;
+mod drift;
+mod failure;
+pub mod json;
+mod names;
+mod number;
+mod page;
+mod progress;
+mod rows;
+mod secret;
+
+pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
+pub use column_type::{ColumnType, ParseColumnTypeError};
+pub use constraints::Constraints;
+pub use drift::{DriftEvent, DriftKind};
+pub use failure::{Failure, FailureKind};
+pub use names::{is_plain_name, nearest_name, snake_case};
+pub use number::{ExactNumber, NotKept};
+pub use page::Page;
+pub use progress::{NoProgress, Progress};
+pub use rows::{RejectTally, RowCounts};
+pub use secret::Secret;

@@ -1,0 +1,39 @@
+//! What travels from the source to the typed columns.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+/// One page of records, as text. The answer that it came in is one JSON text, and so is every
+/// record but those that [`Page::not_utf8`] speaks of.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The place of the first record in the extract, from 0.
+    pub first_offset: u64,
+    /// The answer's body.
+    pub body: Bytes,
+    /// Where the records are in the body, in their order.
+    pub records: Vec<Range<usize>>,
+    /// Whether bytes of a record are not UTF-8, and were so twice.
+    pub not_utf8: bool,
+}
+
+impl Page {
+    /// The exact text of each record, in order.
+    pub fn record_texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.iter().map(|range| &self.body[range.clone()])
+    }
+
+    /// From the first record's first byte to the last record's last.
+    pub fn data(&self) -> &[u8] {
+        match (self.records.first(), self.records.last()) {
+            (Some(first), Some(last)) => &self.body[first.start..last.end],
+            _ => &[],
+        }
+    }
+
+    /// How many records the page has.
+    pub fn record_count(&self) -> u64 {
+        self.records.len() as u64
+    }
+}

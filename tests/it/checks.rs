@@ -1,0 +1,50 @@
+//! `check`, `plan` and `verify`.
+
+use cxlake_simulator::{CallKind, Effect, Fault, Quota};
+
+use crate::support::{Lab, tenant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_proves_that_a_run_can_work() {
+    let lab = Lab::start(tenant(100)).await;
+    insta::assert_snapshot!(lab.cxlake(&["check"]).expect(0).stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_what_is_missing() {
+    let mut settings = tenant(100);
+    settings.permissions.remove(0);
+    let lab = Lab::start(settings).await;
+    let forbidden = Effect::Status { code: 403, headers: Vec::new(), body: r#"{"message":"no scope"}"#.to_owned() };
+    lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::CustomMetrics, forbidden) });
+    insta::assert_snapshot!(lab.cxlake(&["check"]).expect(3).stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_tells_what_a_run_would_do_and_writes_nothing() {
+    let mut settings = tenant(1_200);
+    settings.quota = Some(Quota { limit: 1000, remaining: 900, reset_at: "2024-02-01T00:00:00Z".to_owned() });
+    let lab = Lab::start(settings).await;
+    let planned = lab.cxlake(&["plan", "--from", "2024-01-01", "--to", "2024-01-03"]).expect(0).stdout;
+    insta::assert_snapshot!(planned.replace(lab.lake().to_str().unwrap(), "…"));
+    assert_eq!(std::fs::read_dir(lab.lake()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_lists_every_finding() {
+    let lab = Lab::start(tenant(300)).await;
+    lab.cxlake(&["run", "--from", "2024-01-01", "--to", "2024-01-03"]).expect(0);
+    let data = lab.lake().join("acme/calls/data");
+    let first = data.join("dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet");
+    let mut bytes = std::fs::read(&first).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&first, bytes).unwrap();
+    std::fs::remove_file(data.join("dt=2024-01-02/20240102T050000Z-20240103T050000Z.parquet")).unwrap();
+    std::fs::write(data.join("dt=2024-01-02/stray.parquet"), "").unwrap();
+    let found = lab.cxlake(&["verify"]).expect(10).stdout;
+    let kinds = ["its sha256 is", "missing", "no manifest names it", "2 windows"];
+    assert_eq!(found.lines().count(), kinds.len(), "{found}");
+    for (line, kind) in found.lines().zip(kinds) {
+        assert!(line.contains(kind), "{line}");
+    }
+}

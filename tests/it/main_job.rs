@@ -1,0 +1,185 @@
+//! The main job: every value of every record, in a local lake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{Lab, python, tenant};
+
+const DAYS: [&str; 3] = ["2024-03-09", "2024-03-10", "2024-03-11"];
+const SPAN: [&str; 5] = ["run", "--from", "2024-03-09", "--to", "2024-03-12"];
+
+/// The bytes of each file under `data/` and `quarantine/`.
+pub(crate) fn contents(report: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for kind in ["data", "quarantine"] {
+        for partition in std::fs::read_dir(report.join(kind)).unwrap() {
+            for file in std::fs::read_dir(partition.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                files.insert(path.strip_prefix(report).unwrap().display().to_string(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_value_is_stored_exactly_and_the_same_command_twice_leaves_the_same_bytes() {
+    let lab = Lab::start(tenant(4_000)).await;
+    let first = lab.cxlake(&SPAN).expect(0);
+    assert_eq!(first.statuses(), ["committed"; 3]);
+    for day in DAYS {
+        lab.compare_day(&lab.lake(), day, true);
+    }
+    let written = contents(&lab.lake().join("acme/calls"));
+    assert_eq!(written.len(), 6);
+    let second = lab.cxlake(&SPAN).expect(0);
+    assert_eq!(second.statuses(), ["unchanged"; 3]);
+    assert_eq!(contents(&lab.lake().join("acme/calls")), written);
+    assert_eq!(
+        lab.cxlake(&["verify"]).expect(0).stdout,
+        "3 windows, 6 objects read, 11430 accepted rows, 0 findings\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_lake_gets_the_same_bytes_however_the_tenant_cuts_its_pages() {
+    let lab = Lab::start(tenant(2_000)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    let first = contents(&lab.lake().join("acme/calls"));
+    std::fs::rename(lab.lake(), lab.folder().join("first")).unwrap();
+    lab.simulator.change(|settings| settings.page_cap = Some(123));
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    assert_eq!(contents(&lab.lake().join("acme/calls")), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restatement_replaces_the_window() {
+    let lab = Lab::start(tenant(1_000)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    lab.simulator.change(|settings| settings.seed += 1);
+    assert_eq!(lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).statuses(), ["committed"]);
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+    lab.cxlake(&["verify"]).expect(0);
+    let skipped = lab.cxlake(&["run", "--date", "2024-01-01", "--skip-committed"]).expect(0);
+    assert_eq!(skipped.statuses(), ["unchanged"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_partition_the_day() {
+    let mut lab = Lab::start(tenant(2_400)).await;
+    lab.replace("page_records = 500", "page_records = 500\nwindow = \"hour\"");
+    // The clocks go forward: a day of 23 hours.
+    let outcome = lab.cxlake(&["run", "--date", "2024-03-10"]).expect(0);
+    assert_eq!(outcome.statuses(), ["committed"; 23]);
+    let rows = |outcome: &serde_json::Value| -> u64 {
+        outcome["windows"].as_array().unwrap().iter().map(|window| window["rows"]["fetched"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(rows(&outcome.summary()), 2_300);
+    lab.cxlake(&["verify"]).expect(0);
+    lab.replace("window = \"hour\"", "window = \"day\"");
+    let mixed = lab.cxlake(&["run", "--date", "2024-03-10"]).expect(2);
+    assert!(mixed.message().contains("the lake has the window"), "{}", mixed.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_and_a_shard_name_the_same_as_a_date() {
+    let lab = Lab::start(tenant(500)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    let window = "2024-01-01 05:00:00+00:00/2024-01-02T05:00:00Z";
+    assert_eq!(lab.cxlake(&["run", "--window", window]).expect(0).statuses(), ["unchanged"]);
+    let shards = lab.cxlake(&["plan", "--json", "--from", "2024-01-01", "--to", "2024-01-03"]).expect(0).stdout;
+    let shards: Vec<serde_json::Value> = serde_json::from_str(&shards).unwrap();
+    assert_eq!(
+        shards[0],
+        json!({"tenant": "acme", "report": "calls", "window": {
+            "start": "2024-01-01T05:00:00Z", "end": "2024-01-02T05:00:00Z",
+            "time_zone": "America/New_York", "date": "2024-01-01"}})
+    );
+    let statuses: Vec<String> = shards
+        .iter()
+        .flat_map(|shard| lab.cxlake(&["run", "--shard", &shard.to_string()]).expect(0).statuses())
+        .collect();
+    assert_eq!(statuses, ["unchanged", "committed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_window_is_committed_as_empty() {
+    for as_204 in [false, true] {
+        let mut settings = tenant(0);
+        settings.empty_as_204 = as_204;
+        let lab = Lab::start(settings).await;
+        let outcome = lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+        assert_eq!(outcome.summary()["status"], "empty");
+        assert_eq!(outcome.statuses(), ["empty"]);
+        let rows = json!({"expected": 0, "fetched": 0, "accepted": 0, "quarantined": 0, "duplicates": 0});
+        assert_eq!(outcome.summary()["windows"][0]["rows"], rows);
+        assert_eq!(contents(&lab.lake().join("acme/calls")).len(), 2);
+        lab.cxlake(&["run", "--date", "2024-01-01", "--empty", "skip"]).expect(99);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn footers_say_where_the_rows_come_from() {
+    let lab = Lab::start(tenant(500)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    let report = lab.lake().join("acme/calls");
+    let seen = python("footers.py", &[report.to_str().unwrap()]);
+    insta::assert_snapshot!(seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_summarises_itself() {
+    let mut settings = tenant(1_000);
+    settings.bad_rules = vec!["type".to_owned()];
+    let lab = Lab::start(settings).await;
+    let outcome = lab.cxlake(&["run", "--date", "2024-01-01", "--summary-file", "summary.json"]).expect(0);
+    let mut summary = outcome.summary();
+    assert_eq!(std::fs::read_to_string(lab.folder().join("summary.json")).unwrap(), outcome.stdout);
+    summary["run_id"] = "…".into();
+    summary["windows"][0]["bytes"] = "…".into();
+    summary["windows"][0]["manifest"] =
+        summary["windows"][0]["manifest"].as_str().unwrap().replace(lab.lake().to_str().unwrap(), "…").into();
+    insta::assert_json_snapshot!(summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_grows_with_the_catalog() {
+    let lab = Lab::start(tenant(500)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    lab.simulator.change(|settings| {
+        settings.catalog[0].display_name = "Sentiment".to_owned();
+        settings.catalog.push(cxlake_simulator::Metric::new("cm_0123456789abcdef", "New Flag", "boolean"));
+    });
+    let outcome = lab.cxlake(&["run", "--date", "2024-01-02"]).expect(0);
+    let drift = outcome.summary()["drift"].clone();
+    let kinds: Vec<&str> = drift.as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..2], ["renamed", "new_metric"]);
+    assert!(lab.lake().join("acme/registry/v0002.json").exists());
+    lab.compare_day(&lab.lake(), "2024-01-02", true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frozen_drift_commits_nothing() {
+    let mut lab = Lab::start(tenant(500)).await;
+    lab.replace("max_quarantined_percent = 20.0", "max_quarantined_percent = 20.0\nchanged_metric = \"freeze\"");
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    lab.simulator.change(|settings| settings.catalog[0].display_name = "Sentiment".to_owned());
+    lab.cxlake(&["run", "--date", "2024-01-02"]).expect(4);
+    assert!(!lab.lake().join("acme/registry/v0002.json").exists());
+    assert_eq!(contents(&lab.lake().join("acme/calls")).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_rejects_publish_nothing_and_are_kept() {
+    let mut lab = Lab::start(tenant(1_000)).await;
+    lab.replace("max_quarantined_percent = 20.0", "max_quarantined_percent = 1.0");
+    let temporary = lab.folder().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let output = lab.command(&["run", "--date", "2024-01-01"]).env("TMPDIR", &temporary).output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    let kept: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(!lab.lake().join("acme/calls").exists());
+}

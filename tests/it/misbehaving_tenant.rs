@@ -1,0 +1,205 @@
+//! Faults of the tenant: what passes is tried again, what does not publishes nothing.
+
+use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
+
+use crate::support::{Lab, tenant};
+
+const DAY: &str = "2024-01-01";
+const RUN: [&str; 3] = ["run", "--date", DAY];
+
+fn small() -> TenantSettings {
+    tenant(2_000)
+}
+
+fn status(code: u16, retry_after: Option<&str>) -> Effect {
+    let headers = retry_after.map(|value| ("Retry-After".to_owned(), value.to_owned()));
+    Effect::Status { code, headers: headers.into_iter().collect(), body: String::new() }
+}
+
+/// A run with these faults ends exact.
+async fn ends_exact(settings: TenantSettings, faults: Vec<Fault>) -> Lab {
+    let lab = Lab::start(settings).await;
+    for fault in faults {
+        lab.simulator.play(fault);
+    }
+    lab.cxlake(&RUN).expect(0);
+    lab.compare_day(&lab.lake(), DAY, false);
+    lab
+}
+
+/// A run with a fault that stays ends with `code`, and nothing is published.
+async fn ends_unpublished(what: Effect, code: i32) {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("retry_attempts = 4", "retry_attempts = 2");
+    let text = format!("{what:?}");
+    lab.simulator.play(Fault { times: 0, offset: Some(1000), ..Fault::new(CallKind::DataDownload, what) });
+    let outcome = lab.cxlake(&RUN).expect(code);
+    assert_eq!(outcome.statuses(), ["failed"], "{text}");
+    assert!(!lab.lake().join("acme/calls").exists(), "{text}");
+}
+
+fn on_page(offset: u64, what: Effect) -> Fault {
+    Fault { offset: Some(offset), ..Fault::new(CallKind::DataDownload, what) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passing_faults_of_pages_are_tried_again() {
+    for what in [
+        status(500, None),
+        status(503, Some("1")),
+        status(429, Some("1")),
+        Effect::Html,
+        Effect::Garbage,
+        Effect::CutBody { after_bytes: 5_000 },
+        Effect::WrongContentLength { by: 10 },
+        Effect::Reset,
+        Effect::Slow { delay_ms: 200 },
+        Effect::WrongReturnedRecords { by: 1 },
+        Effect::NotUtf8 { record: 3 },
+        Effect::ByteOrderMark,
+        Effect::Body { text: "{}".to_owned() },
+    ] {
+        ends_exact(small(), vec![on_page(1000, what)]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_every_call_before_the_pages_are_tried_again() {
+    for on in [CallKind::Token, CallKind::UsersMe, CallKind::CustomMetrics] {
+        for what in [status(503, None), Effect::Garbage, Effect::Reset] {
+            ends_exact(small(), vec![Fault::new(on, what)]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caps_cursors_short_and_empty_pages_are_read_whole() {
+    for change in [
+        |settings: &mut TenantSettings| settings.page_cap = Some(130),
+        |settings: &mut TenantSettings| settings.cursor_paging = true,
+        |settings: &mut TenantSettings| settings.gzip = false,
+        |settings: &mut TenantSettings| settings.catalog_page_size = Some(3),
+    ] {
+        let mut settings = small();
+        change(&mut settings);
+        ends_exact(settings, Vec::new()).await;
+    }
+    ends_exact(small(), vec![on_page(0, Effect::ShortPage { records: 7 })]).await;
+    ends_exact(small(), vec![on_page(1000, Effect::ShortPage { records: 100 })]).await;
+    ends_exact(small(), vec![on_page(1000, Effect::EmptyPage)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_moves_is_read_again() {
+    ends_exact(small(), vec![on_page(1000, Effect::MovedTotal { by: 1 })]).await;
+    ends_exact(small(), vec![on_page(1000, Effect::RepeatedPage { of_offset: 0 })]).await;
+    ends_exact(small(), vec![Fault { times: 3, ..on_page(1000, Effect::EmptyPage) }]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_that_stay_publish_nothing() {
+    for (what, code) in [
+        (status(500, None), 5),
+        (status(429, None), 5),
+        (Effect::Garbage, 5),
+        (Effect::CutBody { after_bytes: 5_000 }, 5),
+        (status(400, None), 2),
+        (status(403, None), 3),
+        (status(404, None), 3),
+        (Effect::Redirect { to: "http://127.0.0.1:9/".to_owned() }, 3),
+        (Effect::MovedTotal { by: 1 }, 7),
+        (Effect::RepeatedPage { of_offset: 500 }, 7),
+        (Effect::EmptyPage, 7),
+    ] {
+        ends_unpublished(what, code).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_beyond_the_budget_is_told() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("retry_attempts = 4", "retry_attempts = 4\nretry_elapsed_secs = 60");
+    lab.simulator.play(on_page(0, status(429, Some("7200"))));
+    let summary = lab.cxlake(&RUN).expect(5).summary();
+    assert_eq!(summary["retry_after_seconds"], 7200);
+    assert_eq!(summary["api"]["throttled"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_is_kept_to_by_all_tasks() {
+    let lab = ends_exact(small(), vec![on_page(500, status(429, Some("2")))]).await;
+    let calls = lab.simulator.calls();
+    let throttled = calls.iter().find(|call| call.status == 429).unwrap();
+    // Calls that were under way already are no breach.
+    let within = calls.iter().filter(|call| (throttled.at_ms + 100..throttled.at_ms + 1_950).contains(&call.at_ms));
+    assert_eq!(within.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_tokens_are_replaced_once_for_all_tasks() {
+    let lab = ends_exact(small(), vec![on_page(1000, Effect::RevokeTokens)]).await;
+    let calls = lab.simulator.calls();
+    assert_eq!(calls.iter().filter(|call| call.path == "/api/v2/oauth/token").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_short_life_is_never_expired_on_the_wire() {
+    let mut settings = small();
+    settings.expires_in = 1.into();
+    settings.latency_ms = 150;
+    let lab = ends_exact(settings, Vec::new()).await;
+    let calls = lab.simulator.calls();
+    assert!(calls.iter().all(|call| call.status == 200), "{calls:?}");
+    assert!(calls.iter().filter(|call| call.path == "/api/v2/oauth/token").count() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_are_checked_where_keys_are_named() {
+    for (sign, named, code) in [(true, true, 0), (true, false, 0), (false, true, 3)] {
+        let mut settings = small();
+        settings.sign = sign;
+        settings.key_id_in_token = named;
+        let mut lab = Lab::start(settings).await;
+        let keys = format!("jwks_url = \"{}/.well-known/jwks.json\"\n", lab.simulator.url());
+        lab.replace("[tenants.acme.regions]", &format!("{keys}[tenants.acme.regions]"));
+        lab.cxlake(&RUN).expect(code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_request_is_the_guides() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace(
+        "[reports.calls.columns]",
+        "[reports.calls.filter.group]\ntype = \"queue\"\nid = \"q_1\"\n[reports.calls.columns]",
+    );
+    lab.cxlake(&RUN).expect(0);
+    let calls = lab.simulator.calls();
+    let first = calls.iter().find(|call| call.path.ends_with("data-download")).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&first.body).unwrap();
+    insta::assert_json_snapshot!(body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_the_run_with_a_summary() {
+    let mut settings = small();
+    settings.latency_ms = 2_000;
+    let lab = Lab::start(settings).await;
+    let child = lab
+        .command(&["run", "--from", "2024-01-01", "--to", "2024-01-31"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["status"], "interrupted");
+    assert_eq!(summary["exit_code"], 143);
+}

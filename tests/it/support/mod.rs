@@ -1,0 +1,9 @@
+//! A tenant, a configuration, a lake, and the binary.
+
+mod lab;
+mod python;
+mod s3;
+
+pub(crate) use lab::{Lab, Outcome, tenant};
+pub(crate) use python::python;
+pub(crate) use s3::S3Server;
