@@ -16,6 +16,7 @@ test: $(PYTHON)/.ready ## install what the tests need (into target/), and pass a
 check: ## formatting, clippy and rustdoc without warnings
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p cxlake --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 # DuckDB's extension for S3 comes from PyPI too, for the tests need no other host.

@@ -180,6 +180,8 @@ pub(super) struct SpanArguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SchemaKind {
+    /// The standard columns of the guide's report (a list, no schema)
+    Columns,
     /// cxlake.toml
     Configuration,
     /// A plan or done in the lake

@@ -123,6 +123,7 @@ pub(super) async fn verify(global: &Global, selection: &SelectionArguments) -> u
 
 pub(super) fn schema(of: SchemaKind) -> u8 {
     render::text(match of {
+        SchemaKind::Columns => crate::schemas::STANDARD_COLUMNS,
         SchemaKind::Configuration => crate::schemas::CONFIGURATION,
         SchemaKind::Manifest => crate::schemas::MANIFEST,
         SchemaKind::Registry => crate::schemas::REGISTRY,

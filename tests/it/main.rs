@@ -1,7 +1,6 @@
 //! The tests of the whole: the binary, as users run it, against a tenant on loopback.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-
 mod support;
 
 mod bad_input;

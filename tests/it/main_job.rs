@@ -122,7 +122,8 @@ async fn an_empty_window_is_committed_as_empty() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn footers_say_where_the_rows_come_from() {
-    let lab = Lab::start(tenant(500)).await;
+    let mut lab = Lab::start(tenant(500)).await;
+    lab.add("[lake.parquet]\nrow_group_rows = 200\n");
     lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
     let report = lab.lake().join("acme/calls");
     let seen = python("footers.py", &[report.to_str().unwrap()]);
@@ -182,4 +183,45 @@ async fn too_many_rejects_publish_nothing_and_are_kept() {
     let kept: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(!lab.lake().join("acme/calls").exists());
+}
+
+#[test]
+fn the_demo_tells_its_story_and_its_queries_work_when_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cxlake"));
+        let output = command.args(["demo", "--records-per-day", "2000"]).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let story = demo();
+    insta::assert_snapshot!("demo", story);
+    let (_, queries) = story.split_once("SELECT").unwrap();
+    let answers = python("query.py", &[folder.path().to_str().unwrap(), &format!("SELECT{queries}")]);
+    insta::assert_snapshot!("demo_queries", answers);
+    assert_eq!(demo().matches("unchanged").count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_is_named_by_a_file_url_too() {
+    let mut lab = Lab::start(tenant(100)).await;
+    let path = format!("url = \"{}\"", lab.lake().display());
+    lab.replace(&path, &format!("url = \"file://{}\"", lab.lake().display()));
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_are_looked_back_at() {
+    let mut lab = Lab::start(tenant(100)).await;
+    lab.replace("page_records = 500", "page_records = 500\nlookback_days = 2");
+    let summary = lab.cxlake(&["run", "--date", "2024-01-03"]).expect(0).summary();
+    let dates: Vec<&str> = summary["windows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|window| window["window"]["date"].as_str().unwrap())
+        .collect();
+    assert_eq!(dates, ["2024-01-01", "2024-01-02", "2024-01-03"]);
 }

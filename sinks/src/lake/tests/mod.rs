@@ -1,8 +1,12 @@
+mod scripted_store;
+
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use object_store::memory::InMemory;
+
+use scripted_store::{ScriptedStore, Trouble};
 
 use super::*;
 use crate::failure::SinkFailureKind;
@@ -195,4 +199,50 @@ fn a_lake_that_no_store_understands_is_refused() {
     let open = |url: &str| Lake::open(&LakeLocation { url: url.to_owned(), options: Default::default() }).unwrap_err();
     assert_eq!(open("ftp://lake").kind, SinkFailureKind::Configuration);
     assert_eq!(open("/proc/no/such/folder").kind, SinkFailureKind::Unavailable);
+}
+
+/// A lake in a store in memory under a script.
+fn scripted(store: &Arc<ScriptedStore>) -> Lake {
+    Lake::in_store(Arc::clone(store) as Arc<dyn object_store::ObjectStore>, "memory://")
+}
+
+#[tokio::test]
+async fn a_commit_writes_the_plan_then_quarantine_then_data_then_the_done() {
+    let store = ScriptedStore::new(None);
+    commit(&scripted(&store), &address(DAY), 1, &[1]).await.unwrap();
+    let (day, manifests) = (format!("dt=2024-01-01/{DAY}"), format!("acme/calls/manifests/dt=2024-01-01/{DAY}"));
+    assert_eq!(
+        store.puts(),
+        [
+            format!("{manifests}-000001.plan.json"),
+            format!("acme/calls/quarantine/{day}.parquet"),
+            format!("acme/calls/data/{day}.parquet"),
+            format!("{manifests}-000001.done.json"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_stores_error_is_no_evidence() {
+    use Trouble::{AnswerIsLost, ConflictWithNothing, FailsBefore, FoundByItsOwnRetry};
+    for at in 0..8 {
+        for trouble in [FailsBefore, AnswerIsLost, FoundByItsOwnRetry, ConflictWithNothing] {
+            let store = ScriptedStore::new(Some((at, trouble)));
+            let (lake, address) = (scripted(&store), address(DAY));
+            commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
+            commit(&lake, &address, 2, &[4]).await.unwrap();
+            let done = WindowCommit { lake: &lake, address: &address }.look().await.unwrap().newest_done.unwrap();
+            assert_eq!((done.sequence, done.data.proof.rows), (2, 1), "{trouble:?} at {at}");
+            let findings = verify_report(&lake, "acme", "calls").await.unwrap().findings;
+            assert_eq!(findings, [] as [String; 0], "{trouble:?} at {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_refused() {
+    let lake = scripted(&ScriptedStore::that_ignores_conditions());
+    let failure = probe_conditions(&lake, "acme/probe", "racing").await.unwrap_err();
+    assert_eq!(failure.kind, SinkFailureKind::Configuration);
+    assert!(failure.message.contains("8 of 8 racing creates"), "{}", failure.message);
 }
