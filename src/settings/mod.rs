@@ -1,4 +1,4 @@
-//! Floor 1: what we were asked. [`file`] is the configuration as it is written, [`Settings`] the
+//! Floor 1: what we were asked. [`mod@file`] is the configuration as it is written, [`Settings`] the
 //! same as a whole, checked, without any I/O of its own.
 
 mod check;
