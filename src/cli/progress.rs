@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::arguments::{Global, ProgressChoice};
 use crate::vocabulary::Progress;
@@ -18,12 +18,16 @@ pub(super) fn choose(global: &Global) -> Option<Arc<Bars>> {
     let wanted = global.progress == ProgressChoice::Auto && !global.quiet && stderr().is_terminal();
     wanted.then(|| {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let template = "{msg} {wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left";
+        let template = "{msg} {bar:20} {human_pos}/{human_len} records, {rate}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", rate));
         }
         Arc::new(Bars { bar })
     })
+}
+
+fn rate(state: &ProgressState, text: &mut dyn std::fmt::Write) {
+    let _infallible = write!(text, "{:.0}/s", state.per_sec());
 }
 
 impl Bars {

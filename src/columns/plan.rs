@@ -22,6 +22,8 @@ pub struct PlanRequest<'a> {
     pub time_column: Option<&'a str>,
     /// What happens to keys that nobody asked for.
     pub unknown_keys: UnknownKeys,
+    /// The longest record that is looked into.
+    pub max_record_bytes: usize,
 }
 
 /// What happens to a key that nobody asked for.
@@ -48,6 +50,7 @@ pub struct DecodePlan {
     pub(super) key: Vec<usize>,
     pub(super) time_column: Option<usize>,
     pub(super) unknown_keys: UnknownKeys,
+    pub(super) max_record_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,7 @@ impl DecodePlan {
             key: request.key.iter().filter_map(|source| top.column(source)).collect(),
             time_column: request.time_column.and_then(|source| top.column(source)),
             unknown_keys: request.unknown_keys,
+            max_record_bytes: request.max_record_bytes,
             columns,
             top,
             custom,

@@ -78,6 +78,7 @@ fn plan(metric: &Metric, unknown_keys: UnknownKeys) -> Arc<DecodePlan> {
         key: &["id".to_owned()],
         time_column: Some("startTime"),
         unknown_keys,
+        max_record_bytes: 1 << 20,
     };
     Arc::new(DecodePlan::compile(request).unwrap())
 }
@@ -426,4 +427,15 @@ fn the_extract_hash_is_over_each_records_bytes_in_order() {
     assert_eq!(hash(&[a, b]), hash(&[a, b]));
     assert_ne!(hash(&[a, b]), hash(&[b, a]));
     assert_ne!(hash(&[a, b]), hash(&[a]));
+}
+
+#[test]
+fn of_a_record_that_is_too_long_the_beginning_and_the_hash_are_kept() {
+    let record = format!(r#"{{"id":"a","text":"{}"}}"#, "é".repeat(1 << 20));
+    let outcome = run(plan(&Metric::of("number"), UnknownKeys::Keep), &[record.as_bytes(), br#"{"id":"b"}"#]);
+    assert_eq!(outcome.data.len(), 1);
+    assert_eq!(violations(&outcome.quarantine[0]), ["length "]);
+    let kept = &outcome.quarantine[0]["raw_record"];
+    assert!(record.starts_with(kept.as_str()) && kept.len() > 65_000 && kept.len() <= 65_536);
+    assert!(outcome.quarantine[0]["violations"].contains(&format!("{} bytes, sha256 ", record.len())));
 }

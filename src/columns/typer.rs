@@ -7,14 +7,14 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use super::data_batch::DataBatch;
-use super::extract_hash::ExtractHash;
+use super::extract_hash::{ExtractHash, sha256};
 use super::key_rule::{KeyRule, KeyVerdict};
 use super::plan::DecodePlan;
 use super::quarantine_batch::{QuarantineBatch, epoch_days};
 use super::record::RecordJudge;
 use super::sums::{ColumnSum, Sum};
 use super::violation::{Rule, Violation};
-use crate::settings::limits::{BATCH_ROWS, COUNTED_UNKNOWN_KEYS, QUARANTINE_BATCH_BYTES};
+use crate::settings::limits::{BATCH_ROWS, COUNTED_UNKNOWN_KEYS, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES};
 use crate::vocabulary::{Page, RejectTally};
 use crate::window::Window;
 
@@ -133,6 +133,9 @@ impl RecordTyper {
     fn record(&mut self, offset: u64, record: &[u8]) {
         self.typed.fetched += 1;
         self.hash.record(record);
+        if record.len() > self.plan.max_record_bytes {
+            return self.reject_long(offset, record);
+        }
         let violations = self.judge.judge(record, &self.plan, &self.window);
         let text = std::str::from_utf8(record).unwrap_or_default();
         if self.judge.has_unknown() {
@@ -167,6 +170,19 @@ impl RecordTyper {
         }
         let unmapped = self.judge.unmapped(record);
         self.data.append(cells, record, unmapped.as_deref(), &self.plan);
+    }
+
+    /// A record that is too long to look into: its beginning is kept, and the hash of all of it.
+    fn reject_long(&mut self, offset: u64, record: &[u8]) {
+        self.key_text.clear();
+        let expected = format!("at most {} bytes", self.plan.max_record_bytes);
+        let found = format!("{} bytes, sha256 {}", record.len(), sha256(record));
+        let violation = Violation::new("", Rule::Length, expected, Some(found.as_bytes()));
+        let mut end = LONG_RECORD_KEPT_BYTES.min(record.len());
+        while end > 0 && (record[end] & 0xc0) == 0x80 {
+            end -= 1;
+        }
+        self.reject(offset, &record[..end], &[violation]);
     }
 
     fn reject(&mut self, offset: u64, record: &[u8], violations: &[Violation]) {

@@ -33,6 +33,15 @@ pub(super) enum Setback {
 }
 
 impl Setback {
+    /// The same with its text changed.
+    pub(super) fn map_text(self, change: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Passing { reason, throttled, wait } => Self::Passing { reason: change(reason), throttled, wait },
+            Self::Unauthorized { reason } => Self::Unauthorized { reason: change(reason) },
+            Self::Final(failure) => Self::Final(Failure { message: change(failure.message), ..failure }),
+        }
+    }
+
     pub(super) fn passing(reason: impl Into<String>) -> Self {
         Self::Passing { reason: reason.into(), throttled: false, wait: None }
     }
@@ -55,6 +64,10 @@ pub(super) fn judge(call: Call, answer: Answer, wait: Option<Duration>) -> Resul
         ))),
         429 => Err(Setback::Passing { reason, throttled: true, wait }),
         408 | 500 | 502 | 503 | 504 => Err(Setback::Passing { reason, throttled: false, wait }),
+        500..=599 => Err(Setback::Final(
+            Failure::unavailable(format!("{}: {reason}", call.purpose()))
+                .hint("the tenant cannot answer this call at all: ask its administrator"),
+        )),
         300..=399 => Err(Setback::Final(
             Failure::access(format!("{}: {reason}: redirects are not followed", call.purpose()))
                 .hint("configure the host that answers itself: a token goes to configured hosts only"),
@@ -100,6 +113,11 @@ pub(super) fn is_html(answer: &Answer) -> bool {
 /// The text without control characters: it goes to logs and terminals.
 fn printable(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|character| if character.is_control() { ' ' } else { character })
+}
+
+/// The message of an answer's body, for people.
+pub(super) fn message_of(answer: &Answer) -> Option<String> {
+    message(&answer.body).map(|message| printable(&message).take(MESSAGE_CHARACTERS).collect())
 }
 
 fn message(body: &[u8]) -> Option<String> {
@@ -167,6 +185,8 @@ mod tests {
         check(302, Some(3));
         check(403, Some(3));
         check(404, Some(3));
+        check(501, Some(5));
+        check(505, Some(5));
         for passing in [401, 408, 429, 500, 502, 503, 504] {
             check(passing, None);
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use reqwest::RequestBuilder;
 
 use super::address::Call;
@@ -47,7 +48,7 @@ impl Client {
     /// # Errors
     /// Where HTTP cannot be set up, which is a defect.
     pub fn new(settings: Arc<TenantSettings>, surroundings: Surroundings) -> Result<Self, Failure> {
-        let http = Http::new(&settings.limits, surroundings)?;
+        let http = Http::new(&settings, surroundings)?;
         let tokens = Arc::new(TokenCache::new(Arc::clone(&http), Arc::clone(&settings)));
         Ok(Self { http, tokens, settings })
     }
@@ -55,6 +56,11 @@ impl Client {
     /// What was asked of the tenant so far.
     pub fn counts(&self) -> ApiCounts {
         self.http.counts()
+    }
+
+    /// Now by the tenant's clock, as far as it told.
+    pub fn server_now(&self) -> DateTime<Utc> {
+        self.http.server_now()
     }
 
     /// Pages that may be asked for at the same time.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::address::Call;
-use super::answer::{Answer, Setback, is_html};
+use super::answer::{Answer, Setback, is_html, message_of};
 use super::client::Client;
 use super::envelope::{Envelope, read_envelope};
 use crate::settings::Group;
@@ -160,7 +160,11 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
     if is_html(&answer) {
         return Err(Setback::passing(format!("{} with an HTML page in the place of JSON", answer.status)));
     }
-    let Envelope { total, records, next_cursor } = read_envelope(&answer.body)?;
+    let envelope = read_envelope(&answer.body).map_err(|setback| match message_of(&answer) {
+        Some(message) => Setback::passing(format!("{} with an error in the place of a page: {message}", answer.status)),
+        None => setback,
+    });
+    let Envelope { total, records, next_cursor } = envelope?;
     let not_utf8: NotUtf8 = if std::str::from_utf8(&answer.body).is_ok() {
         Vec::new()
     } else {

@@ -1,25 +1,33 @@
 //! One call: paced, tried again where that helps, counted. The only file that names `reqwest`'s
 //! client.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt as _;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT_ENCODING, DATE, HeaderMap};
 use reqwest::{RequestBuilder, Response};
 use tokio::sync::Mutex;
 
 use super::address::Call;
 use super::answer::{Answer, Setback, judge};
+use super::body::{Body, Slowness};
 use super::client::Surroundings;
-use crate::settings::Limits;
+use super::resolver::{GuardedResolver, PrivateAddress};
+use crate::settings::TenantSettings;
 use crate::settings::limits::{
     BACKOFF_BASE_MILLIS, BACKOFF_CEILING_SECS, BODY_BYTES, CONNECT_TIMEOUT_SECS, SMALL_BODY_BYTES,
 };
 use crate::throttle::{Backoff, ServerHints, TokenBucket};
-use crate::vocabulary::Failure;
+use crate::vocabulary::{Failure, Secret};
+
+/// A difference of clocks that an operator should know of.
+const CLOCK_SKEW_WARNED: TimeDelta = TimeDelta::minutes(5);
+
+/// Secrets that are kept out of messages.
+const KEPT_SECRETS: usize = 4;
 
 /// What was asked of the tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,14 +47,21 @@ pub(super) struct Http {
     bucket: Mutex<TokenBucket>,
     backoff: Backoff,
     pub(super) surroundings: Surroundings,
+    /// How far the tenant's clock is ahead of ours, in milliseconds, where an answer told.
+    server_ahead: std::sync::Mutex<Option<TimeDelta>>,
+    /// What no message may repeat.
+    secrets: std::sync::Mutex<Vec<Secret>>,
     requests: AtomicU64,
     throttled: AtomicU64,
     retries: AtomicU64,
 }
 
 impl Http {
-    pub(super) fn new(limits: &Limits, surroundings: Surroundings) -> Result<Arc<Self>, Failure> {
+    pub(super) fn new(settings: &TenantSettings, surroundings: Surroundings) -> Result<Arc<Self>, Failure> {
+        let limits = &settings.limits;
+        let resolver = GuardedResolver { allow_private: settings.allow_private_addresses };
         let client = reqwest::Client::builder()
+            .dns_resolver(Arc::new(resolver))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS))
@@ -67,6 +82,8 @@ impl Http {
             bucket: Mutex::new(bucket),
             backoff,
             surroundings,
+            server_ahead: std::sync::Mutex::new(None),
+            secrets: std::sync::Mutex::new(vec![settings.client_secret.clone()]),
             requests: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -75,6 +92,25 @@ impl Http {
 
     pub(super) fn client(&self) -> &reqwest::Client {
         &self.client
+    }
+
+    /// Now by the tenant's clock: ours may be wrong, and what is closed there is what counts.
+    pub(super) fn server_now(&self) -> DateTime<Utc> {
+        let ahead = *self.server_ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        self.surroundings.clock.now() + ahead.unwrap_or_default()
+    }
+
+    fn heed_date(&self, headers: &HeaderMap) {
+        let date = headers
+            .get(DATE)
+            .and_then(|date| date.to_str().ok())
+            .and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        let Some(date) = date else { return };
+        let ahead = date.with_timezone(&Utc) - self.surroundings.clock.now();
+        if ahead.abs() > CLOCK_SKEW_WARNED {
+            tracing::warn!(seconds = ahead.num_seconds(), "our clock and the tenant's differ");
+        }
+        *self.server_ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
     }
 
     pub(super) fn counts(&self) -> ApiCounts {
@@ -88,14 +124,56 @@ impl Http {
     /// Sends one request when the pace allows it, and reads its answer whole.
     pub(super) async fn send(&self, call: Call, request: RequestBuilder) -> Result<Answer, Setback> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let response = request.send().await.map_err(|error| Setback::passing(transport(&error)))?;
+        // Inflating is ours, for its bounds are.
+        let request = request.header(ACCEPT_ENCODING, "gzip");
+        let response = request.send().await.map_err(|error| unreachable(call, &error))?;
+        if call == Call::UsersMe {
+            self.heed_date(response.headers());
+        }
         let hints = read_hints(response.headers(), self.surroundings.clock.now().into());
         self.bucket.lock().await.heed(&hints, self.surroundings.clock.monotonic());
         if response.status().as_u16() == 429 {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
         let most = if call == Call::DataDownload { BODY_BYTES } else { SMALL_BODY_BYTES };
-        judge(call, read_answer(response, most).await?, hints.retry_after)
+        let answer = self.read_answer(response, most).await?;
+        judge(call, answer, hints.retry_after).map_err(|setback| setback.map_text(|text| self.redacted(text)))
+    }
+
+    /// Makes sure that a text is never shown, whoever repeats it.
+    pub(super) fn keep_secret(&self, secret: Secret) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        // The client's own secret stays; of tokens the last few can still be on the way.
+        if secrets.len() > KEPT_SECRETS {
+            secrets.remove(1);
+        }
+        secrets.push(secret);
+    }
+
+    fn redacted(&self, text: String) -> String {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.iter().fold(text, |text, secret| text.replace(secret.reveal(), "***"))
+    }
+
+    async fn read_answer(&self, response: Response, most: usize) -> Result<Answer, Setback> {
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (status, request_id) = (response.status(), header("x-request-id").or_else(|| header("correlationid")));
+        let content_type = header("content-type");
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let refused = |reason: String| Setback::passing(format!("{status} with a body that is refused: {reason}"));
+        let mut body = Body::new(header("content-encoding").as_deref(), length, most).map_err(refused)?;
+        let clock = &self.surroundings.clock;
+        let mut slowness = Slowness::new(clock.monotonic());
+        let mut chunks = response.bytes_stream();
+        loop {
+            let next = tokio::time::timeout(Slowness::LONGEST_PAUSE, chunks.next()).await;
+            let Some(chunk) = next.map_err(|_| refused("it stopped coming".to_owned()))? else { break };
+            let chunk =
+                chunk.map_err(|error| Setback::passing(format!("the answer was cut: {}", transport(&error))))?;
+            slowness.came(chunk.len(), clock.monotonic()).map_err(refused)?;
+            body.feed(&chunk).map_err(refused)?;
+        }
+        Ok(Answer { status, request_id, content_type, body: body.finish().map_err(refused)? })
     }
 
     /// Waits until the bucket gives a token. The lock is not held while waiting.
@@ -117,11 +195,12 @@ pub(super) struct Tries<'a> {
     call: Call,
     started: Instant,
     count: u32,
+    throttled_count: u32,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn begin(http: &'a Http, call: Call) -> Self {
-        Self { http, call, started: http.surroundings.clock.monotonic(), count: 0 }
+        Self { http, call, started: http.surroundings.clock.monotonic(), count: 0, throttled_count: 0 }
     }
 
     /// Waits for the next try after a setback.
@@ -129,7 +208,6 @@ impl<'a> Tries<'a> {
     /// # Errors
     /// Where no further try can succeed, or is worth it.
     pub(super) async fn after(&mut self, setback: Setback) -> Result<(), Failure> {
-        self.count += 1;
         let (reason, throttled, server_wait) = match setback {
             Setback::Final(failure) => return Err(failure),
             Setback::Unauthorized { reason } => return Err(unauthorized(self.call, &reason)),
@@ -138,11 +216,25 @@ impl<'a> Tries<'a> {
         let Http { surroundings, backoff, retries, .. } = self.http;
         let elapsed = surroundings.clock.monotonic().saturating_duration_since(self.started);
         let fraction = surroundings.randomness.fraction();
-        let Some(wait) = backoff.next_wait(self.count, elapsed, fraction, server_wait) else {
-            return Err(given_up(self.call, &reason, self.count, throttled, server_wait));
+        // A tenant that throttles has not failed: time bounds such tries, not their number.
+        let wait = if throttled {
+            self.throttled_count += 1;
+            Backoff { attempts: u32::MAX, ..backoff.clone() }.next_wait(
+                self.throttled_count,
+                elapsed,
+                fraction,
+                server_wait,
+            )
+        } else {
+            self.count += 1;
+            backoff.next_wait(self.count, elapsed, fraction, server_wait)
+        };
+        let tries = self.count + self.throttled_count;
+        let Some(wait) = wait else {
+            return Err(given_up(self.call, &reason, tries, throttled, server_wait));
         };
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(call = self.call.path(), attempt = self.count, wait_ms, %reason, "trying again");
+        tracing::warn!(call = self.call.path(), attempt = tries, wait_ms, %reason, "trying again");
         retries.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(wait).await;
         Ok(())
@@ -168,6 +260,20 @@ fn given_up(call: Call, reason: &str, tries: u32, throttled: bool, server_wait: 
     })
 }
 
+fn unreachable(call: Call, error: &reqwest::Error) -> Setback {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(private) = cause.downcast_ref::<PrivateAddress>() {
+            return Setback::Final(
+                Failure::configuration(format!("{}: {private}", call.purpose()))
+                    .hint("set allow_private_addresses = true in the tenant if it is right"),
+            );
+        }
+        source = cause.source();
+    }
+    Setback::passing(transport(error))
+}
+
 /// The error and its causes, without the URL.
 fn transport(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() {
@@ -189,21 +295,4 @@ fn transport(error: &reqwest::Error) -> String {
 
 fn read_hints(headers: &HeaderMap, now: SystemTime) -> ServerHints {
     ServerHints::read(|name| headers.get(name).and_then(|value| value.to_str().ok()), now)
-}
-
-async fn read_answer(response: Response, most: usize) -> Result<Answer, Setback> {
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (status, request_id) = (response.status(), header("x-request-id").or_else(|| header("correlationid")));
-    let content_type = header("content-type");
-    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut chunks = response.bytes_stream();
-    let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(most));
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| Setback::passing(format!("the answer was cut: {}", transport(&error))))?;
-        if body.len() + chunk.len() > most {
-            return Err(Setback::passing(format!("the answer is longer than {most} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status, request_id, content_type, body: Bytes::from(body) })
 }

@@ -3,12 +3,14 @@
 
 mod address;
 mod answer;
+mod body;
 mod catalog;
 mod client;
 mod data_download;
 mod envelope;
 mod http;
 mod region;
+mod resolver;
 mod tenant;
 mod token;
 

@@ -89,6 +89,7 @@ impl TokenCache {
         if let Some(url) = &settings.jwks_url {
             self.check_signature(url, &answer.access_token).await?;
         }
+        self.http.keep_secret(Secret::new(answer.access_token.clone()));
         let claims = read_claims(&answer.access_token)?;
         let data_plane = data_plane(&claims.region, &settings.regions)?.to_owned();
         let life = token_life(&answer.expires_in);

@@ -4,13 +4,15 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::checks::WindowChecks;
 use crate::cxone::{PageAnswer, Place, ReportReader};
-use crate::settings::limits::EMPTY_PAGE_RETRIES;
+use crate::settings::limits::{EMPTY_PAGE_RETRIES, IN_FLIGHT_BYTES};
 use crate::vocabulary::{Failure, Page};
 
 /// Reads single pages.
@@ -34,6 +36,8 @@ pub struct PagingLimits {
     pub pages_in_flight: usize,
     /// The most records of a window.
     pub max_window_records: u64,
+    /// Whether pages overlap by a record, to prove that nothing moved between them.
+    pub check_overlap: bool,
 }
 
 /// What a window delivers: its total first, then its pages in order.
@@ -96,7 +100,8 @@ pub async fn deliver<R: PageReader>(
     out: mpsc::Sender<Delivery>,
 ) -> Result<u64, Interruption> {
     let mut state = State::Begin;
-    let mut window = Window { reader, limits, out, checks: WindowChecks::new(0), total: 0 };
+    let mut window =
+        Window { reader, limits, out, checks: WindowChecks::new(0), total: 0, largest_page: 0, last_record: None };
     loop {
         state = match state {
             State::Begin => window.begin().await?,
@@ -117,6 +122,10 @@ struct Window<R> {
     out: mpsc::Sender<Delivery>,
     checks: WindowChecks,
     total: u64,
+    /// The longest body so far.
+    largest_page: u64,
+    /// The hash of the last record that was passed on.
+    last_record: Option<u128>,
 }
 
 impl<R: PageReader> Window<R> {
@@ -173,25 +182,55 @@ impl<R: PageReader> Window<R> {
         Ok(if offset >= self.total { State::End } else { State::Offsets { offset, step } })
     }
 
+    /// Reads the rest in ranges, several at a time. Each has a task of its own, so that a page in
+    /// flight arrives even while nobody takes the pages before it.
     async fn read_rest(&mut self, offset: u64, step: u64) -> Result<State, Interruption> {
-        let total = self.total;
-        let starts = (offset..total).step_by(usize::try_from(step).unwrap_or(usize::MAX));
-        let reader = Arc::clone(&self.reader);
-        // Each range has a task of its own, so that a page in flight arrives even while nobody
-        // takes the pages before it.
-        let ranges =
-            starts.map(move |start| Task::spawn(read_range(Arc::clone(&reader), start..(start + step).min(total))));
-        let mut pages = stream::iter(ranges).map(Task::join).buffered(self.limits.pages_in_flight);
-        while let Some(range) = pages.next().await {
-            for answer in range? {
+        // An overlapping record takes a place in the page.
+        let overlap = u64::from(self.limits.check_overlap && step > 1);
+        let mut next = offset;
+        let mut flying = FuturesOrdered::new();
+        loop {
+            while next < self.total && flying.len() < self.pages_at_once() {
+                let range = next - overlap..(next + step - overlap).min(self.total);
+                next = range.end;
+                flying.push_back(Task::spawn(read_range(Arc::clone(&self.reader), range)).join());
+            }
+            let Some(pages) = flying.next().await else { return Ok(State::End) };
+            let mut pages = pages?;
+            if overlap > 0 {
+                self.match_overlap(&mut pages)?;
+            }
+            for answer in pages {
                 self.pass_on(answer).await?;
             }
         }
-        Ok(State::End)
+    }
+
+    /// Pages that may be in flight: fewer of large ones, for what they take together is bounded.
+    fn pages_at_once(&self) -> usize {
+        let by_size = IN_FLIGHT_BYTES / self.largest_page.max(1);
+        usize::try_from(by_size).unwrap_or(usize::MAX).clamp(1, self.limits.pages_in_flight)
+    }
+
+    /// Takes the first record off a range: it must be the last of the range before.
+    fn match_overlap(&self, pages: &mut [PageAnswer]) -> Result<(), Interruption> {
+        let Some(first) = pages.first_mut() else { return Ok(()) };
+        let hash = first.page.record_texts().next().map(xxh3_128);
+        if hash.is_none() || hash != self.last_record {
+            let offset = first.page.first_offset;
+            return Err(Interruption::Unstable(format!("the record {offset} is another when it is read again")));
+        }
+        first.page.records.remove(0);
+        first.page.first_offset += 1;
+        Ok(())
     }
 
     async fn pass_on(&mut self, answer: PageAnswer) -> Result<(), Interruption> {
         self.checks.page(&answer).map_err(Interruption::Unstable)?;
+        self.largest_page = self.largest_page.max(answer.page.body.len() as u64);
+        if self.limits.check_overlap {
+            self.last_record = answer.page.record_texts().last().map(xxh3_128).or(self.last_record);
+        }
         self.send(Delivery::Page(answer.page)).await
     }
 

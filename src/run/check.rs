@@ -54,7 +54,8 @@ pub async fn check(
         }
         match prepare(&preflight, &client, settings, &reports, environment).await {
             Ok(ready) => {
-                add("time zone", Ok(ready.time_zone.name().to_owned()));
+                let rules = chrono_tz::IANA_TZDB_VERSION;
+                add("time zone", Ok(format!("{} (rules of tzdb {rules})", ready.time_zone.name())));
                 let missing = ready.missing_permissions.join(", ");
                 let seen = if missing.is_empty() { "all listed".to_owned() } else { format!("not listed: {missing}") };
                 add("permissions", Ok(seen));

@@ -3,6 +3,7 @@
 
 mod check;
 mod failure;
+mod pacing;
 mod plan;
 mod preflight;
 mod registry_store;
@@ -114,7 +115,9 @@ async fn run_tenant(
     let ready = prepare(preflight, client, settings, reports, environment).await?;
     record.update(|builder| builder.add_drift(ready.drift.clone()));
     ready.refuse_frozen_drift(reports)?;
-    let windows = request.windows(reports, &ready, environment.surroundings.clock.now())?;
+    let windows = request.windows(reports, &ready, client.server_now())?;
+    pacing::fits_the_quota(client, &ready, &windows, environment).await?;
+    let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, &windows)?;
     let ready = ready.with_registry_written(preflight).await?;
     let indices: Vec<usize> = windows
         .iter()
@@ -123,6 +126,7 @@ async fn run_tenant(
         })
         .collect();
     for ((report, window), index) in windows.iter().zip(indices) {
+        pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
         let run = WindowRun { preflight, client, ready: &ready, report, window: *window, request, environment };
         match run_window(&run).await {
             Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),

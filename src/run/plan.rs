@@ -8,12 +8,10 @@ use super::preflight::{Preflight, TenantReady, prepare};
 use super::summary::WindowBounds;
 use super::{Environment, RunRequest, request};
 use crate::cxone::{Client, Place, Quota, ReportReader, ReportRequest};
+use crate::settings::limits::COUNTED_WINDOWS;
 use crate::settings::{ReportSettings, Settings};
 use crate::vocabulary::{DriftEvent, Failure};
 use crate::window::Window;
-
-/// Windows that are asked for their totals; of more, these are taken as typical.
-const COUNTED_WINDOWS: usize = 31;
 
 /// One element of `plan --json`: what one worker runs with `--shard`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +90,7 @@ pub async fn plan(
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
         let ready = prepare(&preflight, &client, settings, &reports, environment).await?;
-        let windows = request.windows(&reports, &ready, environment.surroundings.clock.now())?;
+        let windows = request.windows(&reports, &ready, client.server_now())?;
         if ready.registry_is_new {
             let registry = &ready.registry;
             planned.registry_changes.push(format!("{tenant}: version {} ({})", registry.version, registry.reason));
@@ -173,7 +171,13 @@ impl PlannedRun {
     }
 }
 
-async fn total(client: &Client, ready: &TenantReady, report: &ReportSettings, window: Window) -> Result<u64, Failure> {
+/// How many records a window has, by asking for one.
+pub(super) async fn total(
+    client: &Client,
+    ready: &TenantReady,
+    report: &ReportSettings,
+    window: Window,
+) -> Result<u64, Failure> {
     let (_, custom_metrics) = ready.decode_plan(report)?;
     let request = ReportRequest {
         report: report.report.clone(),

@@ -234,6 +234,7 @@ impl TenantReady {
                 UnknownKeyPolicy::Keep => UnknownKeys::Keep,
                 UnknownKeyPolicy::Quarantine => UnknownKeys::Quarantine,
             },
+            max_record_bytes: report.max_record_bytes,
         })?;
         Ok((plan, metrics))
     }

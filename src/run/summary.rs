@@ -25,8 +25,12 @@ pub struct Summary {
     pub run_id: String,
     /// Each window of the run.
     pub windows: Vec<WindowSummary>,
+    /// Windows that replaced other data.
+    pub restated: u64,
     /// What changed at the tenants.
     pub drift: Vec<DriftEvent>,
+    /// What an operator should look at.
+    pub warnings: Vec<String>,
     /// What was asked of the tenants.
     pub api: ApiSummary,
     /// When a retry is worth it.
@@ -62,6 +66,8 @@ pub struct WindowSummary {
     pub window: WindowBounds,
     /// What became of it.
     pub status: WindowStatus,
+    /// Whether it replaced other data.
+    pub restated: bool,
     /// What became of its records.
     pub rows: RowSummary,
     /// Files in the lake.
@@ -167,6 +173,7 @@ impl ErrorSummary {
 #[derive(Clone, Debug)]
 pub(super) struct WindowOutcome {
     pub(super) status: WindowStatus,
+    pub(super) restated: bool,
     pub(super) rows: RowCounts,
     pub(super) files: u64,
     pub(super) bytes: u64,
@@ -206,6 +213,7 @@ impl SummaryBuilder {
             report: report.to_owned(),
             window: WindowBounds::of(window, zone),
             status: WindowStatus::NotStarted,
+            restated: false,
             rows: RowSummary::default(),
             files: None,
             bytes: None,
@@ -224,6 +232,7 @@ impl SummaryBuilder {
         }
         let window = &mut self.windows[index];
         window.status = outcome.status;
+        window.restated = outcome.restated;
         window.rows = RowSummary {
             expected: Some(outcome.rows.expected),
             fetched: Some(outcome.rows.fetched),
@@ -273,11 +282,35 @@ impl SummaryBuilder {
             exit_code: worst.map_or(0, |failure| failure.kind.exit_code()),
             run_id: self.run_id.clone(),
             windows: self.windows.clone(),
+            restated: self.windows.iter().filter(|window| window.restated).count() as u64,
             drift: self.drift.clone(),
+            warnings: self.warnings(),
             api: self.api,
             retry_after_seconds,
             error: worst.map(ErrorSummary::of),
         }
+    }
+
+    /// A window without a record beside one with some: a wrong region answers like that.
+    fn warnings(&self) -> Vec<String> {
+        let neighbours = |window: &WindowSummary, other: &WindowSummary| {
+            other.report == window.report
+                && other.tenant == window.tenant
+                && (other.window.end == window.window.start || other.window.start == window.window.end)
+                && other.rows.expected.is_some_and(|expected| expected > 0)
+        };
+        let empty = self.windows.iter().filter(|window| {
+            window.status == WindowStatus::Empty && self.windows.iter().any(|other| neighbours(window, other))
+        });
+        empty
+            .map(|window| {
+                let WindowBounds { start, end, .. } = &window.window;
+                format!(
+                    "{} {}: the window {start} to {end} is empty, and one beside it is not",
+                    window.tenant, window.report
+                )
+            })
+            .collect()
     }
 
     fn status(&self, worst: Option<&Failure>) -> RunStatus {

@@ -78,7 +78,7 @@ impl WindowRun<'_> {
                 Read::default(),
             ));
         }
-        let folder = tempfile::Builder::new().prefix("cxlake-").tempdir().map_err(|error| {
+        let folder = private_folder().map_err(|error| {
             Failure::unavailable(format!("create a temporary folder: {error}"))
                 .hint("check that the disk has room and may be written to; TMPDIR names another place")
         })?;
@@ -100,7 +100,9 @@ impl WindowRun<'_> {
         let sequence = history.next_sequence();
         let (plan, extract) = self.finish_files(&address, extracted, rows, sequence).await?;
         let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
-        Ok(self.outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read))
+        let restated = history.newest_done.is_some_and(|before| before.extract_sha256 != committed.done.extract_sha256);
+        let outcome = self.outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read);
+        Ok(WindowOutcome { restated, ..outcome })
     }
 
     /// Extracts the window; again where its data moved while it was paged. Duplicates may be a sign
@@ -166,6 +168,7 @@ impl WindowRun<'_> {
                 page_records: self.report.page_records,
                 pages_in_flight: self.client.pages_in_flight(),
                 max_window_records: self.report.max_window_records,
+                check_overlap: self.report.paging_check,
             },
             progress: Arc::clone(&self.environment.progress),
         };
@@ -312,6 +315,7 @@ impl WindowRun<'_> {
         };
         WindowOutcome {
             status: if rows.expected == 0 { WindowStatus::Empty } else { status },
+            restated: false,
             rows,
             files: 2,
             bytes: done.data.proof.bytes + done.quarantine.proof.bytes,
@@ -321,6 +325,14 @@ impl WindowRun<'_> {
             rejects: read.rejects,
         }
     }
+}
+
+/// A temporary folder that only this user can look into.
+fn private_folder() -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.prefix("cxlake-").tempdir()
 }
 
 fn counts(extracted: &ExtractedWindow) -> RowCounts {

@@ -1,6 +1,7 @@
 //! What the values of the configuration must satisfy, alone and together.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use chrono_tz::Tz;
 use url::Url;
@@ -8,7 +9,7 @@ use url::Url;
 use super::file::{Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant};
 use super::read::Surroundings;
 use super::{Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
-use crate::vocabulary::{ColumnType, Failure, is_plain_name, nearest_name, snake_case};
+use crate::vocabulary::{ColumnType, Failure, is_plain_name, is_private, nearest_name, snake_case};
 
 /// Folders of a tenant in the lake that are not reports.
 const RESERVED_REPORT_NAMES: [&str; 3] = ["registry", "runs", "probe"];
@@ -54,22 +55,24 @@ fn tenant(name: String, file: Tenant, surroundings: &Surroundings<'_>) -> Result
         return Err(Failure::configuration(format!("read {place}.regions: no region is allowed"))
             .hint("list the data plane of each region: na1 = \"https://na1.nicecxone.com\""));
     }
+    let host_url = |place: String, text: &str| host_url(&place, text, file.allow_private_addresses);
     let mut regions = BTreeMap::new();
     for (region, url) in file.regions {
-        let url = host_url(&format!("{place}.regions.{region}"), &url)?;
+        let url = host_url(format!("{place}.regions.{region}"), &url)?;
         regions.insert(region, url);
     }
     if let Some(url) = &file.jwks_url {
-        host_url(&format!("{place}.jwks_url"), url)?;
+        host_url(format!("{place}.jwks_url"), url)?;
     }
     limits(&place, &file.limits)?;
     Ok(TenantSettings {
-        auth_url: host_url(&format!("{place}.auth_url"), &file.auth_url)?,
+        auth_url: host_url(format!("{place}.auth_url"), &file.auth_url)?,
         client_id: surroundings.secret(&format!("{place}.client_id"), &file.client_id)?,
         client_secret: surroundings.secret(&format!("{place}.client_secret"), &file.client_secret)?,
         time_zone,
         jwks_url: file.jwks_url,
         regions,
+        allow_private_addresses: file.allow_private_addresses,
         limits: file.limits,
         custom_metrics: file.custom_metrics,
         name,
@@ -85,7 +88,7 @@ fn time_zone(place: &str, name: &str) -> Result<Tz, Failure> {
 }
 
 /// A URL that a token may be sent to: HTTPS, or HTTP to a loopback address (tenant API).
-fn host_url(place: &str, text: &str) -> Result<String, Failure> {
+fn host_url(place: &str, text: &str, allow_private: bool) -> Result<String, Failure> {
     let refuse = |what: &str| {
         Err(Failure::configuration(format!("read {place}: {what} in \"{text}\""))
             .hint("write https://HOST; http:// is for loopback addresses only"))
@@ -99,6 +102,15 @@ fn host_url(place: &str, text: &str) -> Result<String, Failure> {
         Some(url::Host::Domain(domain)) => domain == "localhost",
         None => return refuse("no host"),
     };
+    let address = match url.host() {
+        Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(url::Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        _ => None,
+    };
+    if address.is_some_and(|address| !loopback && !allow_private && is_private(address)) {
+        return Err(Failure::configuration(format!("read {place}: a private address in \"{text}\""))
+            .hint("set allow_private_addresses = true in the tenant if it is right"));
+    }
     if !(url.scheme() == "https" || url.scheme() == "http" && loopback) {
         return refuse("a token would travel unencrypted");
     }
@@ -141,9 +153,9 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
         return Err(Failure::configuration(format!("read {place}: the lake keeps a folder of that name for itself"))
             .hint("choose another name"));
     }
-    if file.page_records == 0 || file.max_window_records == 0 {
+    if file.page_records == 0 || file.max_window_records == 0 || file.max_record_mib == 0 {
         return Err(Failure::configuration(format!(
-            "read {place}: page_records and max_window_records must be 1 or more"
+            "read {place}: page_records, max_window_records and max_record_mib must be 1 or more"
         ))
         .hint("leave them out for the defaults"));
     }
@@ -173,6 +185,8 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
         key: file.key,
         time_column: file.time_column,
         page_records: file.page_records,
+        paging_check: file.paging_check,
+        max_record_bytes: usize::try_from(file.max_record_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX),
         window: file.window,
         max_window_records: file.max_window_records,
         lookback_days: file.lookback_days,

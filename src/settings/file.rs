@@ -49,6 +49,9 @@ pub struct Tenant {
     pub jwks_url: Option<String>,
     /// The allow-list: region claim of the token -> data plane.
     pub regions: BTreeMap<String, String>,
+    /// Whether its hosts may have private addresses; loopback needs no leave.
+    #[serde(default)]
+    pub allow_private_addresses: bool,
     /// How fast and how patiently the tenant is read.
     #[serde(default)]
     pub limits: Limits,
@@ -75,6 +78,8 @@ pub struct Limits {
     pub retry_elapsed_secs: u64,
     /// Time for one try.
     pub request_timeout_secs: u64,
+    /// Hours of the tenant's zone outside of which large runs wait, `08:00-18:00`.
+    pub quiet_hours: Vec<String>,
 }
 
 impl Default for Limits {
@@ -87,6 +92,7 @@ impl Default for Limits {
             retry_attempts: 8,
             retry_elapsed_secs: 900,
             request_timeout_secs: 300,
+            quiet_hours: Vec::new(),
         }
     }
 }
@@ -141,6 +147,12 @@ pub struct Report {
     /// Records asked for in one page.
     #[serde(default = "default_page_records")]
     pub page_records: u64,
+    /// Whether pages overlap by a record, to prove that nothing moved between them.
+    #[serde(default)]
+    pub paging_check: bool,
+    /// The longest record, in MiB.
+    #[serde(default = "default_max_record_mib")]
+    pub max_record_mib: u64,
     /// The unit that is extracted and committed at once.
     #[serde(default)]
     pub window: WindowLength,
@@ -166,6 +178,10 @@ pub struct Report {
 
 fn default_page_records() -> u64 {
     10_000
+}
+
+fn default_max_record_mib() -> u64 {
+    8
 }
 
 fn default_max_window_records() -> u64 {

@@ -38,3 +38,22 @@ pub const BACKOFF_BASE_MILLIS: u64 = 500;
 pub const TOKEN_LIFE_DEFAULT_SECS: u64 = 300;
 /// The longest life of a token that is believed.
 pub const TOKEN_LIFE_CEILING_SECS: u64 = 3600;
+/// The longest answer on the wire.
+pub const WIRE_BYTES: usize = 64 << 20;
+/// How many times its size on the wire an answer may inflate to: reports inflate 5 to 20 times.
+pub const INFLATE_RATIO: usize = 100;
+/// What any answer may inflate to, however small it is on the wire.
+pub const INFLATE_RATIO_FREE_BYTES: usize = 1 << 20;
+/// A body that comes more slowly is asked for again: the next connection may be better.
+pub const BODY_FLOOR_BYTES_PER_SEC: usize = 10_000;
+/// Over how long the floor is measured, and the longest pause in a body.
+pub const BODY_FLOOR_WINDOW_SECS: u64 = 30;
+/// Bytes of all pages in flight: with larger pages fewer are asked for at the same time.
+pub const IN_FLIGHT_BYTES: u64 = 128 << 20;
+/// What is kept of a record that is too long: enough to see what it is.
+pub const LONG_RECORD_KEPT_BYTES: usize = 64 << 10;
+/// Hours of data beyond which a run is large, and waits outside of quiet hours: a week is still the
+/// daily run with a generous lookback.
+pub const LARGE_RUN_HOURS: i64 = 7 * 24 + 1;
+/// Windows that are asked for their totals; of more, these are taken as typical.
+pub const COUNTED_WINDOWS: usize = 31;

@@ -45,6 +45,8 @@ pub struct TenantSettings {
     pub jwks_url: Option<String>,
     /// Region claim -> data plane, without a slash at its end.
     pub regions: BTreeMap<String, String>,
+    /// Whether its hosts may have private addresses.
+    pub allow_private_addresses: bool,
     /// Pace and patience.
     pub limits: Limits,
     /// What the catalog does not say, by metric id.
@@ -72,6 +74,10 @@ pub struct ReportSettings {
     pub time_column: Option<String>,
     /// Records asked for in one page.
     pub page_records: u64,
+    /// Whether pages overlap by a record.
+    pub paging_check: bool,
+    /// The longest record.
+    pub max_record_bytes: usize,
     /// How long windows are.
     pub window: WindowLength,
     /// The most records of a window.

@@ -2,9 +2,11 @@
 //! random fractions.
 
 mod backoff;
+mod quiet_hours;
 mod server_hints;
 mod token_bucket;
 
 pub use backoff::Backoff;
+pub use quiet_hours::{ParseQuietHoursError, QuietHours};
 pub use server_hints::ServerHints;
 pub use token_bucket::TokenBucket;

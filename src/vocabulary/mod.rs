@@ -1,5 +1,6 @@
 //! Floor 0: the words that every other floor shares. No I/O, no async, no vendor.
 
+mod addresses;
 mod clock;
 mod column_type;
 mod constraints;
@@ -13,6 +14,7 @@ mod progress;
 mod rows;
 mod secret;
 
+pub use addresses::is_private;
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
 pub use column_type::{ColumnType, ParseColumnTypeError};
 pub use constraints::Constraints;

@@ -1,5 +1,6 @@
 //! The tests of the whole: the binary, as users run it, against a tenant on loopback.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::disallowed_methods, reason = "the binary under test has the machine's clock")]
 
 mod support;
 
@@ -12,3 +13,6 @@ mod memory;
 mod misbehaving_tenant;
 mod on_s3;
 mod promised_schemas;
+mod random_faults;
+mod secrets;
+mod source_faults;

@@ -1,5 +1,6 @@
 //! A tenant, a configuration, a lake, and the binary.
 
+pub(crate) mod faults;
 mod lab;
 mod python;
 mod s3;

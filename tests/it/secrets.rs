@@ -1,0 +1,85 @@
+//! Secrets appear nowhere.
+
+use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
+
+use crate::support::Lab;
+use crate::support::faults::{small, status};
+
+const CANARY: &str = "canary-7f3a9c";
+
+/// Everything under a folder, as text.
+fn everything(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&everything(&path));
+        } else {
+            text.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
+        }
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_no_log_error_manifest_or_command_line() {
+    let settings = TenantSettings { client_secret: CANARY.to_owned(), latency_ms: 30, ..small() };
+    let lab = Lab::start(settings).await;
+    lab.simulator.play(Fault { skip: 1, ..Fault::new(CallKind::DataDownload, status(503, None)) });
+    let run = lab
+        .command(&["run", "--date", "2024-01-01", "-vv"])
+        .env("RUST_LOG", "trace")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let command_line = std::fs::read_to_string(format!("/proc/{}/cmdline", run.id())).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let calls = lab.simulator.calls();
+    let token = calls.iter().find_map(|call| call.header("authorization")).unwrap().trim_start_matches("Bearer ");
+    let shown = [
+        command_line,
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+        everything(&lab.lake()),
+    ]
+    .concat();
+    assert!(shown.len() > 10_000 && !token.is_empty());
+    for secret in [CANARY, token] {
+        assert!(!shown.contains(secret), "a secret was shown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_the_tenant_repeats_in_an_error_is_not_shown() {
+    let lab = Lab::start(TenantSettings { client_secret: CANARY.to_owned(), ..small() }).await;
+    let body = format!(r#"{{"error":"invalid_client","error_description":"secret {CANARY} is wrong"}}"#);
+    lab.simulator.play(Fault::new(CallKind::Token, Effect::Status { code: 401, headers: Vec::new(), body }));
+    let outcome = lab.cxlake(&["run", "--date", "2024-01-01", "-vv"]).expect(3);
+    assert!(!format!("{outcome:?}").contains(CANARY), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_files_are_private_and_gone_at_the_end() {
+    let lab = Lab::start(TenantSettings { latency_ms: 100, ..small() }).await;
+    let temporary = lab.folder().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut run = lab
+        .command(&["run", "--date", "2024-01-01"])
+        .env("TMPDIR", &temporary)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut modes = Vec::new();
+    while run.try_wait().unwrap().is_none() {
+        for entry in std::fs::read_dir(&temporary).unwrap().flatten() {
+            use std::os::unix::fs::PermissionsExt as _;
+            modes.extend(entry.metadata().map(|metadata| metadata.permissions().mode() & 0o777));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(!modes.is_empty() && modes.iter().all(|mode| *mode == 0o700), "{modes:?}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}
