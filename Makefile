@@ -2,7 +2,7 @@
 PYTHON := target/python
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo test check
+.PHONY: help demo test test-slow check
 
 help: ## list the entry points
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -12,6 +12,9 @@ demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-
 
 test: $(PYTHON)/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace
+
+test-slow: test ## the same with twenty times as many scripts of random faults
+	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
 
 check: ## formatting, clippy and rustdoc without warnings
 	cargo fmt --all --check

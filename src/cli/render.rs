@@ -86,9 +86,10 @@ pub(super) fn planned(planned: &PlannedRun) {
     }
     let likely = if planned.estimated { " (estimated from the first windows)" } else { "" };
     println!(
-        "{} windows, {} calls{likely}, at least {:.0} s at the configured pace",
+        "{} windows, {} calls{likely}, at least {:.0} s at the configured pace: not before {}",
         planned.windows.len(),
         planned.calls,
-        planned.expected_seconds
+        planned.expected_seconds,
+        planned.expected_end.format("%FT%TZ")
     );
 }

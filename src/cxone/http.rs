@@ -20,7 +20,7 @@ use crate::settings::TenantSettings;
 use crate::settings::limits::{
     BACKOFF_BASE_MILLIS, BACKOFF_CEILING_SECS, BODY_BYTES, CONNECT_TIMEOUT_SECS, SMALL_BODY_BYTES,
 };
-use crate::throttle::{Backoff, ServerHints, TokenBucket};
+use crate::throttle::{Backoff, Pace, ServerHints};
 use crate::vocabulary::{Failure, Secret};
 
 /// A difference of clocks that an operator should know of.
@@ -44,7 +44,7 @@ pub struct ApiCounts {
 #[derive(Debug)]
 pub(super) struct Http {
     client: reqwest::Client,
-    bucket: Mutex<TokenBucket>,
+    pace: Mutex<Pace>,
     backoff: Backoff,
     pub(super) surroundings: Surroundings,
     /// How far the tenant's clock is ahead of ours, in milliseconds, where an answer told.
@@ -70,7 +70,7 @@ impl Http {
             .build()
             .map_err(|error| Failure::defect(format!("set up HTTP: {error}")))?;
         let now = surroundings.clock.monotonic();
-        let bucket = TokenBucket::new(limits.requests_per_second, limits.burst, limits.slow_below_percent, now);
+        let pace = Pace::new(limits.requests_per_second, limits.burst, limits.slow_below_percent, now);
         let backoff = Backoff {
             base: Duration::from_millis(BACKOFF_BASE_MILLIS),
             ceiling: Duration::from_secs(BACKOFF_CEILING_SECS),
@@ -79,7 +79,7 @@ impl Http {
         };
         Ok(Arc::new(Self {
             client,
-            bucket: Mutex::new(bucket),
+            pace: Mutex::new(pace),
             backoff,
             surroundings,
             server_ahead: std::sync::Mutex::new(None),
@@ -131,7 +131,7 @@ impl Http {
             self.heed_date(response.headers());
         }
         let hints = read_hints(response.headers(), self.surroundings.clock.now().into());
-        self.bucket.lock().await.heed(&hints, self.surroundings.clock.monotonic());
+        self.pace.lock().await.heed(call.path(), &hints, self.surroundings.clock.monotonic());
         if response.status().as_u16() == 429 {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
@@ -176,10 +176,10 @@ impl Http {
         Ok(Answer { status, request_id, content_type, body: body.finish().map_err(refused)? })
     }
 
-    /// Waits until the bucket gives a token. The lock is not held while waiting.
-    pub(super) async fn pace(&self) {
+    /// Waits until the pace allows a call. The lock is not held while waiting.
+    pub(super) async fn pace(&self, call: Call) {
         loop {
-            let taken = self.bucket.lock().await.take(self.surroundings.clock.monotonic());
+            let taken = self.pace.lock().await.take(call.path(), self.surroundings.clock.monotonic());
             match taken {
                 Ok(()) => return,
                 Err(wait) => tokio::time::sleep(wait).await,
@@ -269,9 +269,21 @@ fn unreachable(call: Call, error: &reqwest::Error) -> Setback {
                     .hint("set allow_private_addresses = true in the tenant if it is right"),
             );
         }
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(cause) {
+            return Setback::Final(
+                Failure::access(format!("{}: the host's certificate is not trusted: {reason}", call.purpose()))
+                    .hint("check the host; SSL_CERT_FILE names a file of authorities of your own"),
+            );
+        }
         source = cause.source();
     }
     Setback::passing(transport(error))
+}
+
+/// The TLS error that an error is, or holds: an I/O error hides what it holds from `source`.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.downcast_ref::<rustls::Error>().or_else(|| held.and_then(|held| tls_error(held)))
 }
 
 /// The error and its causes, without the URL.

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::checks::WindowChecks;
 use crate::cxone::{PageAnswer, Place, ReportReader};
-use crate::settings::limits::{EMPTY_PAGE_RETRIES, IN_FLIGHT_BYTES};
+use crate::settings::limits::EMPTY_PAGE_RETRIES;
 use crate::vocabulary::{Failure, Page};
 
 /// Reads single pages.
@@ -34,6 +34,8 @@ pub struct PagingLimits {
     pub page_records: u64,
     /// Pages asked for at the same time.
     pub pages_in_flight: usize,
+    /// Bytes of all pages in flight.
+    pub in_flight_bytes: u64,
     /// The most records of a window.
     pub max_window_records: u64,
     /// Whether pages overlap by a record, to prove that nothing moved between them.
@@ -208,7 +210,7 @@ impl<R: PageReader> Window<R> {
 
     /// Pages that may be in flight: fewer of large ones, for what they take together is bounded.
     fn pages_at_once(&self) -> usize {
-        let by_size = IN_FLIGHT_BYTES / self.largest_page.max(1);
+        let by_size = self.limits.in_flight_bytes / self.largest_page.max(1);
         usize::try_from(by_size).unwrap_or(usize::MAX).clamp(1, self.limits.pages_in_flight)
     }
 

@@ -62,7 +62,13 @@ async fn run(numbers: Numbers) -> (Result<u64, Interruption>, Vec<u64>, Vec<(u64
     let (sender, mut receiver) = mpsc::channel(2);
     let check_overlap = numbers.check_overlap;
     let reader = Arc::new(numbers);
-    let limits = PagingLimits { page_records: 10, pages_in_flight: 3, max_window_records: 1000, check_overlap };
+    let limits = PagingLimits {
+        page_records: 10,
+        pages_in_flight: 3,
+        in_flight_bytes: 1 << 20,
+        max_window_records: 1000,
+        check_overlap,
+    };
     let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender));
     let mut records = Vec::new();
     while let Some(delivered) = receiver.recv().await {
@@ -159,7 +165,13 @@ async fn a_window_of_too_many_records_is_refused_with_a_hint() {
 async fn no_page_is_asked_for_while_nobody_takes_them() {
     let reader = Arc::new(Numbers { total: 1000, ..Numbers::default() });
     let (sender, mut receiver) = mpsc::channel(1);
-    let limits = PagingLimits { page_records: 10, pages_in_flight: 3, max_window_records: 1000, check_overlap: false };
+    let limits = PagingLimits {
+        page_records: 10,
+        pages_in_flight: 3,
+        in_flight_bytes: 1 << 20,
+        max_window_records: 1000,
+        check_overlap: false,
+    };
     let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender));
     assert!(matches!(receiver.recv().await, Some(Delivery::Total(1000))));
     for _ in 0..1000 {
@@ -169,4 +181,30 @@ async fn no_page_is_asked_for_while_nobody_takes_them() {
     assert!(reader.calls.lock().unwrap().len() <= 6, "{:?}", reader.calls);
     drop(receiver);
     assert_eq!(delivery.await.unwrap(), Err(Interruption::Closed));
+}
+
+#[tokio::test]
+async fn fewer_large_pages_are_in_flight() {
+    // A page of ten numbers is 70 bytes long.
+    for (in_flight_bytes, most_calls) in [(1 << 20, 6), (150, 5), (1, 4)] {
+        let reader = Arc::new(Numbers { total: 1000, ..Numbers::default() });
+        let (sender, receiver) = mpsc::channel(1);
+        let limits = PagingLimits {
+            page_records: 10,
+            pages_in_flight: 3,
+            in_flight_bytes,
+            max_window_records: 1000,
+            check_overlap: false,
+        };
+        let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender));
+        let mut receiver = receiver;
+        assert!(matches!(receiver.recv().await, Some(Delivery::Total(1000))));
+        assert!(matches!(receiver.recv().await, Some(Delivery::Page(_))));
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let calls = reader.calls.lock().unwrap().len();
+        assert!(calls <= most_calls, "{in_flight_bytes}: {calls}");
+        delivery.abort();
+    }
 }

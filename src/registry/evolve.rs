@@ -181,7 +181,7 @@ impl Changes<'_> {
     ) -> Option<Metric> {
         let column_type = given.and_then(|given| given.column_type).or_else(|| metric.column_type())?;
         let advice = if requested { "" } else { "; it can be added to custom_metrics" };
-        let detail = format!("new metric \"{}\" ({}) of type {column_type}{advice}", metric.display_name, metric.id);
+        let detail = format!("new metric {:?} ({}) of type {column_type}{advice}", metric.display_name, metric.id);
         self.note(DriftKind::NewMetric, &metric.id, detail);
         let column =
             MetricColumn { name: metric.id.clone(), column_type, field_id: ids.take(), since_version: self.number };
@@ -214,7 +214,7 @@ impl Changes<'_> {
             next.status = MetricStatus::Retired;
             if known.status == MetricStatus::Published {
                 let how = if current.is_some() { "is no longer published" } else { "is gone from the catalog" };
-                self.note(DriftKind::Retired, &known.id, format!("\"{}\" ({}) {how}", known.display_name, known.id));
+                self.note(DriftKind::Retired, &known.id, format!("{:?} ({}) {how}", known.display_name, known.id));
             }
             return next;
         };
@@ -224,7 +224,7 @@ impl Changes<'_> {
             self.note(
                 DriftKind::Restored,
                 &known.id,
-                format!("\"{}\" ({}) is published again", known.display_name, known.id),
+                format!("{:?} ({}) is published again", known.display_name, known.id),
             );
         }
         self.rename(&mut next, metric);
@@ -238,7 +238,7 @@ impl Changes<'_> {
         if next.display_name == metric.display_name {
             return;
         }
-        let detail = format!("{} was \"{}\", is now \"{}\"", metric.id, next.display_name, metric.display_name);
+        let detail = format!("{} was {:?}, is now {:?}", metric.id, next.display_name, metric.display_name);
         self.note(DriftKind::Renamed, &metric.id, detail);
         next.earlier_names.retain(|name| *name != metric.display_name);
         next.earlier_names.push(std::mem::replace(&mut next.display_name, metric.display_name.clone()));

@@ -94,7 +94,7 @@ fn find_remembered(
         return Ok(None);
     };
     warnings.push(format!(
-        "the metric {} is now called \"{}\": the configuration has its earlier name \"{name}\"",
+        "the metric {} is now called {:?}: the configuration has its earlier name \"{name}\"",
         current.id, current.display_name
     ));
     usable(current, request, registry, warnings)
@@ -108,7 +108,7 @@ fn usable(
 ) -> Result<Option<String>, Failure> {
     let refuse = |what: &str, hint: &str| {
         Err(Failure::configuration(format!(
-            "request the metric \"{}\" ({}) for reports.{}: it {what}",
+            "request the metric {:?} ({}) for reports.{}: it {what}",
             metric.display_name, metric.id, request.name
         ))
         .hint(hint))

@@ -1,6 +1,6 @@
 //! What a run would do.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use cxlake_sinks::lake::{ObjectKind, WindowAddress, WindowCommit};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,8 @@ pub struct PlannedRun {
     pub quotas: Vec<(String, Quota)>,
     /// How long the calls take at the configured pace.
     pub expected_seconds: f64,
+    /// When a run that begins now would end at that pace.
+    pub expected_end: DateTime<Utc>,
     /// Whether totals of some windows are only likely.
     pub estimated: bool,
 }
@@ -111,6 +113,9 @@ pub async fn plan(
             planned.quotas.push((tenant.to_owned(), quota));
         }
     }
+    let milliseconds = std::time::Duration::from_secs_f64(planned.expected_seconds).as_millis();
+    let length = TimeDelta::milliseconds(i64::try_from(milliseconds).unwrap_or(i64::MAX));
+    planned.expected_end = environment.surroundings.clock.now() + length;
     Ok(planned)
 }
 

@@ -16,7 +16,7 @@ use crate::cxone::{Client, ReportReader, ReportRequest};
 use crate::extraction::PagingLimits;
 use crate::pipeline::{ExtractedWindow, WindowFault, WindowJob, extract_window};
 use crate::settings::ReportSettings;
-use crate::settings::limits::WINDOW_REREADS;
+use crate::settings::limits::{IN_FLIGHT_BYTES, WINDOW_REREADS};
 use crate::vocabulary::{DriftEvent, DriftKind, Failure, FailureKind, RejectTally, RowCounts};
 use crate::window::Window;
 
@@ -167,6 +167,7 @@ impl WindowRun<'_> {
             paging: PagingLimits {
                 page_records: self.report.page_records,
                 pages_in_flight: self.client.pages_in_flight(),
+                in_flight_bytes: IN_FLIGHT_BYTES,
                 max_window_records: self.report.max_window_records,
                 check_overlap: self.report.paging_check,
             },

@@ -2,11 +2,13 @@
 //! random fractions.
 
 mod backoff;
+mod pace;
 mod quiet_hours;
 mod server_hints;
 mod token_bucket;
 
 pub use backoff::Backoff;
+pub use pace::Pace;
 pub use quiet_hours::{ParseQuietHoursError, QuietHours};
 pub use server_hints::ServerHints;
 pub use token_bucket::TokenBucket;

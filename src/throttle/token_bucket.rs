@@ -36,17 +36,27 @@ impl TokenBucket {
     /// # Errors
     /// The time after which to ask again, where there is none now.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        match self.wait(now) {
+            Some(wait) => Err(wait),
+            None => {
+                self.tokens -= 1.0;
+                Ok(())
+            }
+        }
+    }
+
+    /// The time after which there is a token; `None` where there is one now.
+    pub fn wait(&mut self, now: Instant) -> Option<Duration> {
         self.refill(now);
         if let Some(until) = self.closed_until.filter(|until| *until > now) {
-            return Err(until - now);
+            return Some(until - now);
         }
         if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
-            return Ok(());
+            return None;
         }
         let missing = 1.0 - self.tokens;
         let wait = Duration::from_secs_f64((missing / self.pace(now)).min(3600.0));
-        Err(wait.max(Duration::from_millis(1)))
+        Some(wait.max(Duration::from_millis(1)))
     }
 
     /// Takes in what an answer said.

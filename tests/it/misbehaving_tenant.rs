@@ -2,8 +2,8 @@
 
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
-use crate::support::Lab;
 use crate::support::faults::{ends_exact, ends_unpublished, on_page, small, status};
+use crate::support::{Lab, TlsServer};
 
 const DAY: &str = "2024-01-01";
 const RUN: [&str; 3] = ["run", "--date", DAY];
@@ -170,4 +170,71 @@ async fn sigterm_ends_the_run_with_a_summary() {
     let summary: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(summary["status"], "interrupted");
     assert_eq!(summary["exit_code"], 143);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_interval_holds_more_calls_than_the_bucket_allows() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("requests_per_second = 1000.0", "requests_per_second = 40.0");
+    lab.replace("burst = 100", "burst = 4\npages_in_flight = 16");
+    lab.replace("page_records = 500", "page_records = 25");
+    lab.cxlake(&RUN).expect(0);
+    let at: Vec<u64> = lab.simulator.calls().iter().map(|call| call.at_ms).collect();
+    assert!(at.len() > 80);
+    for (first, from) in at.iter().enumerate() {
+        for (last, to) in at.iter().enumerate().skip(first) {
+            // A call takes a moment on its way: two that left apart can arrive closer together.
+            let allowed = 4.0 + 40.0 * ((to - from) as f64 + 100.0) / 1000.0;
+            assert!(((last - first + 1) as f64) <= allowed, "{} calls in {} ms", last - first + 1, to - from);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_run_waits_outside_of_quiet_hours_and_a_small_one_does_not() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("retry_attempts = 4", "retry_attempts = 4\nquiet_hours = [\"00:00-24:00\"]");
+    lab.cxlake(&RUN).expect(0);
+    lab.simulator.clear_calls();
+    let mut large = lab
+        .command(&["run", "--from", "2024-01-01", "--to", "2024-01-15"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(large.try_wait().unwrap().is_none(), "it waits");
+    assert!(std::process::Command::new("kill").args(["-TERM", &large.id().to_string()]).status().unwrap().success());
+    let output = large.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("quiet hours"));
+    assert!(!lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")));
+    lab.replace("00:00-24:00", "8 to 6");
+    assert!(lab.cxlake(&RUN).expect(2).message().contains("\"8 to 6\" names no hours"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_window_beside_one_that_is_not_is_a_warning() {
+    let lab = Lab::start(small()).await;
+    let second_day = Fault { skip: 8, ..on_page(0, Effect::EmptyData) };
+    lab.simulator.play(Fault { skip: 2, ..second_day });
+    lab.simulator.change(|settings| settings.duplicate_every = 0);
+    lab.simulator.change(|settings| settings.bad_every = 0);
+    let summary = lab.cxlake(&["run", "--from", "2024-01-01", "--to", "2024-01-04"]).expect(0).summary();
+    assert_eq!(summary["windows"][2]["status"], "empty", "{summary}");
+    assert_eq!(
+        summary["warnings"][0],
+        "acme calls: the window 2024-01-03T05:00:00Z to 2024-01-04T05:00:00Z is empty, and one beside it is not"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_trusted_ends_the_run_at_once() {
+    let server = TlsServer::start();
+    let mut lab = Lab::start(small()).await;
+    let url = lab.simulator.url();
+    lab.replace(&format!("auth_url = \"{url}\""), &format!("auth_url = \"https://127.0.0.1:{}\"", server.port()));
+    let outcome = lab.cxlake(&RUN).expect(3);
+    assert!(outcome.message().contains("certificate is not trusted"), "{}", outcome.message());
+    assert_eq!(outcome.summary()["api"]["retries"], 0);
 }

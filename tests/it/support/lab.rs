@@ -128,6 +128,10 @@ url = "{lake}"
         self.configuration.push_str(text);
     }
 
+    pub(crate) fn configuration(&self) -> &str {
+        &self.configuration
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

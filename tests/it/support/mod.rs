@@ -4,7 +4,9 @@ pub(crate) mod faults;
 mod lab;
 mod python;
 mod s3;
+mod tls;
 
 pub(crate) use lab::{Lab, Outcome, tenant};
 pub(crate) use python::python;
 pub(crate) use s3::S3Server;
+pub(crate) use tls::TlsServer;
