@@ -119,6 +119,9 @@ pub(super) struct RunCommand {
     /// Write the summary to a file too
     #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
     pub(super) summary_file: Option<PathBuf>,
+    /// Write the run's metrics as Prometheus text
+    #[arg(long, value_name = "FILE", env = "CXLAKE_METRICS_FILE")]
+    pub(super) metrics_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -9,7 +9,7 @@ use super::arguments::{Arguments, EmptyChoice, Global, PlanCommand, RunCommand, 
 use super::{render, signals};
 use crate::cxone::Surroundings;
 use crate::run::summary::Summary;
-use crate::run::{self, Environment, RunRecord};
+use crate::run::{self, Environment, RunRecord, prometheus_text};
 use crate::settings::{self, Settings, read_settings};
 use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
 
@@ -54,7 +54,21 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
     if command.empty == EmptyChoice::Skip {
         summary = summary.with_empty_skipped();
     }
+    let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
+    let metrics = prometheus_text(&summary, now);
+    write_aside("metrics", command.metrics_file.as_deref(), &metrics);
     show_summary(&summary, command.summary_file.as_deref())
+}
+
+/// Writes what a run says to a file too. A file that cannot be written fails no run.
+fn write_aside(what: &str, file: Option<&Path>, text: &str) {
+    let Some(file) = file else { return };
+    if let Err(error) = std::fs::write(file, text) {
+        render::error(
+            &format!("failed to write the {what} to {}: {error}", file.display()),
+            Some("the summary on stdout holds"),
+        );
+    }
 }
 
 /// Shows the failure to people and the summary to programs: as the last line of stdout.
@@ -63,14 +77,7 @@ fn show_summary(summary: &Summary, file: Option<&Path>) -> u8 {
         render::error(&error.message, error.hint.as_deref());
     }
     let line = serde_json::to_string(summary).unwrap_or_default();
-    if let Some(file) = file
-        && let Err(error) = std::fs::write(file, format!("{line}\n"))
-    {
-        render::error(
-            &format!("failed to write the summary to {}: {error}", file.display()),
-            Some("the summary on stdout holds"),
-        );
-    }
+    write_aside("summary", file, &format!("{line}\n"));
     render::last_line(&line);
     summary.exit_code
 }

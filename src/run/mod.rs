@@ -3,6 +3,7 @@
 
 mod check;
 mod failure;
+mod metrics;
 mod pacing;
 mod plan;
 mod preflight;
@@ -15,6 +16,7 @@ mod window_run;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use check::{Probe, check};
+pub use metrics::prometheus_text;
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
 pub use request::{RunRequest, Span};
 pub use verify::verify;

@@ -137,6 +137,11 @@ async fn a_run_summarises_itself() {
     let lab = Lab::start(settings).await;
     let outcome = lab.cxlake(&["run", "--date", "2024-01-01", "--summary-file", "summary.json"]).expect(0);
     let mut summary = outcome.summary();
+    let metrics = lab.cxlake(&["run", "--date", "2024-01-01", "--metrics-file", "run.prom"]).expect(0);
+    assert_eq!(metrics.statuses(), ["unchanged"]);
+    let metrics = std::fs::read_to_string(lab.folder().join("run.prom")).unwrap();
+    let timeless: Vec<&str> = metrics.lines().filter(|line| !line.contains("timestamp_seconds ")).collect();
+    insta::assert_snapshot!("metrics", timeless.join("\n"));
     assert_eq!(std::fs::read_to_string(lab.folder().join("summary.json")).unwrap(), outcome.stdout);
     summary["run_id"] = "…".into();
     summary["windows"][0]["bytes"] = "…".into();
