@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{RunRequest, Shard, Span};
@@ -44,7 +45,7 @@ pub(super) struct Global {
     #[arg(long, global = true, help_heading = "Global options", value_name = "FORMAT", env = "CXLAKE_LOG_FORMAT")]
     pub(super) log_format: Option<LogFormat>,
     /// Logs warnings and errors only
-    #[arg(short, long, global = true, help_heading = "Global options", env = "CXLAKE_QUIET")]
+    #[arg(short, long, global = true, help_heading = "Global options", env = "CXLAKE_QUIET", value_parser = BoolishValueParser::new())]
     pub(super) quiet: bool,
     /// Logs more; twice: everything
     #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count, env = "CXLAKE_VERBOSE")]
@@ -105,13 +106,16 @@ Examples:
     cxlake run --window 2024-01-01T05:00:00Z/2024-01-02T05:00:00Z";
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "cxlake run [OPTIONS] <--date DAY | --from DAY --to DAY | --window START/END | --shard JSON>"
+)]
 pub(super) struct RunCommand {
     #[command(flatten)]
     pub(super) selection: SelectionArguments,
     #[command(flatten)]
     pub(super) span: SpanArguments,
     /// Leave committed windows alone (for backfills)
-    #[arg(long, env = "CXLAKE_SKIP_COMMITTED")]
+    #[arg(long, env = "CXLAKE_SKIP_COMMITTED", value_parser = BoolishValueParser::new())]
     pub(super) skip_committed: bool,
     /// What the exit code is when every window is empty: 0, or 99 with `skip`
     #[arg(long, value_name = "HOW", default_value = "ok", env = "CXLAKE_EMPTY")]
@@ -131,13 +135,16 @@ pub(super) enum EmptyChoice {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "cxlake plan [OPTIONS] <--date DAY | --from DAY --to DAY | --window START/END | --shard JSON>"
+)]
 pub(super) struct PlanCommand {
     #[command(flatten)]
     pub(super) selection: SelectionArguments,
     #[command(flatten)]
     pub(super) span: SpanArguments,
     /// Print the list of shards for `run --shard`
-    #[arg(long, env = "CXLAKE_JSON")]
+    #[arg(long, env = "CXLAKE_JSON", value_parser = BoolishValueParser::new())]
     pub(super) json: bool,
 }
 
@@ -161,23 +168,24 @@ pub(super) struct SelectionArguments {
     reports: Vec<String>,
 }
 
-#[derive(Clone, Debug, Args)]
-#[group(required = true, multiple = true)]
+/// The time to read. These flags have their `CXLAKE_…` twins too, but one flag beats all of them: so
+/// they are read only where no flag is given.
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct SpanArguments {
-    /// One day in the tenant's time zone
-    #[arg(long, value_name = "DAY", env = "CXLAKE_DATE", conflicts_with_all = ["from", "to", "window", "shard"])]
+    /// One day in the tenant's time zone [env: CXLAKE_DATE]
+    #[arg(long, value_name = "DAY", conflicts_with_all = ["from", "to", "window", "shard"])]
     date: Option<NaiveDate>,
-    /// The first day in the tenant's time zone
-    #[arg(long, value_name = "DAY", env = "CXLAKE_FROM", requires = "to", conflicts_with_all = ["window", "shard"])]
+    /// The first day in the tenant's time zone [env: CXLAKE_FROM]
+    #[arg(long, value_name = "DAY", requires = "to", conflicts_with_all = ["window", "shard"])]
     from: Option<NaiveDate>,
-    /// The first day that is not read
-    #[arg(long, value_name = "DAY", env = "CXLAKE_TO", requires = "from", conflicts_with_all = ["window", "shard"])]
+    /// The first day that is not read [env: CXLAKE_TO]
+    #[arg(long, value_name = "DAY", requires = "from", conflicts_with_all = ["window", "shard"])]
     to: Option<NaiveDate>,
-    /// Two instants on window borders of the tenant's time zone
-    #[arg(long, value_name = "START/END", env = "CXLAKE_WINDOW", conflicts_with = "shard")]
+    /// Two instants on window borders of the tenant's time zone [env: CXLAKE_WINDOW]
+    #[arg(long, value_name = "START/END", conflicts_with = "shard")]
     window: Option<String>,
-    /// One element of `plan --json`
-    #[arg(long, value_name = "JSON", env = "CXLAKE_SHARD")]
+    /// One element of `plan --json` [env: CXLAKE_SHARD]
+    #[arg(long, value_name = "JSON")]
     shard: Option<String>,
 }
 
@@ -199,14 +207,59 @@ impl SelectionArguments {
     /// A request for commands that read no window.
     pub(super) fn request(&self) -> RunRequest {
         let span = Span::Days { from: NaiveDate::MIN, to: NaiveDate::MIN };
-        RunRequest { tenants: self.tenants.clone(), reports: self.reports.clone(), span, skip_committed: false }
+        let named = |names: &[String]| names.iter().filter(|name| !name.is_empty()).cloned().collect();
+        RunRequest {
+            tenants: named(&self.tenants),
+            reports: named(&self.reports),
+            span,
+            skip_committed: false,
+            look_back: true,
+        }
     }
 }
 
 impl SpanArguments {
     /// The request for this span.
     pub(super) fn request(&self, selection: &SelectionArguments, skip_committed: bool) -> Result<RunRequest, Failure> {
-        let mut request = RunRequest { skip_committed, ..selection.request() };
+        let given = if self.is_empty() { Self::from_environment()? } else { self.clone() };
+        given.resolve(RunRequest { skip_committed, ..selection.request() })
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self { date, from, to, window, shard } = self;
+        date.is_none() && from.is_none() && to.is_none() && window.is_none() && shard.is_none()
+    }
+
+    fn from_environment() -> Result<Self, Failure> {
+        let text = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let day = |name: &str| match text(name) {
+            None => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                Failure::configuration(format!("read {name}: {text:?} is no day")).hint("write it as 2024-01-01")
+            }),
+        };
+        let given = Self {
+            date: day("CXLAKE_DATE")?,
+            from: day("CXLAKE_FROM")?,
+            to: day("CXLAKE_TO")?,
+            window: text("CXLAKE_WINDOW"),
+            shard: text("CXLAKE_SHARD"),
+        };
+        let ways = [
+            given.date.is_some(),
+            given.from.is_some() || given.to.is_some(),
+            given.window.is_some(),
+            given.shard.is_some(),
+        ];
+        if ways.iter().filter(|given| **given).count() > 1 {
+            return Err(Failure::configuration("find the time to read: the environment names several").hint(
+                "set one of CXLAKE_DATE, CXLAKE_FROM with CXLAKE_TO, CXLAKE_WINDOW and CXLAKE_SHARD, or pass a flag",
+            ));
+        }
+        Ok(given)
+    }
+
+    fn resolve(&self, mut request: RunRequest) -> Result<RunRequest, Failure> {
         if let Some(shard) = &self.shard {
             let shard: Shard = serde_json::from_str(shard).map_err(|error| {
                 Failure::configuration(format!("read --shard: {error}"))
@@ -215,10 +268,12 @@ impl SpanArguments {
             request.tenants = vec![shard.tenant];
             request.reports = vec![shard.report];
             request.span = Span::Instants { start: shard.window.start, end: shard.window.end };
+            request.look_back = false;
         } else if let Some(window) = &self.window {
             request.span = parse_window(window)?;
         } else if let Some(date) = self.date {
-            request.span = Span::Days { from: date, to: date + Days::new(1) };
+            let to = date.checked_add_days(Days::new(1)).unwrap_or(date);
+            request.span = Span::Days { from: date, to };
         } else if let (Some(from), Some(to)) = (self.from, self.to) {
             request.span = Span::Days { from, to };
         } else {

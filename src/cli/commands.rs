@@ -1,9 +1,11 @@
 //! One function a command: from arguments to a result that is shown, and an exit code.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
+use futures::FutureExt as _;
 
 use super::arguments::{Arguments, EmptyChoice, Global, PlanCommand, RunCommand, SchemaKind, SelectionArguments};
 use super::{render, signals};
@@ -46,9 +48,10 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
         run::run(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
-    match signals::unless_interrupted(work).await {
-        Ok(Ok(())) => {}
-        Ok(Err(failure)) | Err(failure) => record.fail(failure),
+    match AssertUnwindSafe(signals::unless_interrupted(work)).catch_unwind().await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(failure)) | Err(failure)) => record.fail(failure),
+        Err(_) => record.fail(Failure::defect("go on: it panicked")),
     }
     let mut summary = record.summary();
     if command.empty == EmptyChoice::Skip {

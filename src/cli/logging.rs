@@ -30,7 +30,10 @@ pub(super) fn start(global: &Global, progress: Option<&Arc<Bars>>, tells_itself:
             let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             builder.with_ansi(colours).with_target(false).init();
         }
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Json => {
+            super::render::errors_as_json();
+            builder.json().flatten_event(true).with_current_span(false).init();
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The only printing. stdout holds data, stderr what is for people.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use cxlake_sinks::lake::Findings;
 
@@ -12,11 +13,28 @@ pub(super) fn failure(failure: &Failure) {
     error(&failure.to_string(), failure.hint.as_deref());
 }
 
+static JSON: OnceLock<()> = OnceLock::new();
+
+/// Errors go into the log from now on, for stderr is read by a program.
+pub(super) fn errors_as_json() {
+    // It stays so once it is.
+    let _already = JSON.set(());
+}
+
 pub(super) fn error(message: &str, hint: Option<&str>) {
+    if JSON.get().is_some() {
+        tracing::error!(hint, "{message}");
+        return;
+    }
     eprintln!("error: {message}");
     if let Some(hint) = hint {
         eprintln!("hint: {hint}");
     }
+}
+
+/// A line of stdout. A reader that is gone needs no more of them.
+fn line(text: std::fmt::Arguments<'_>) {
+    let _unread = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 /// The last line of stdout: nothing may come after it, on stderr neither, for some read both as one.
@@ -33,11 +51,11 @@ pub(super) fn text(text: &str) {
 
 pub(super) fn probe(name: &str, outcome: &Result<String, Failure>) {
     match outcome {
-        Ok(seen) => println!("ok    {name}: {seen}"),
+        Ok(seen) => line(format_args!("ok    {name}: {seen}")),
         Err(failure) => {
-            println!("FAIL  {name}: {failure}");
+            line(format_args!("FAIL  {name}: {failure}"));
             if let Some(hint) = &failure.hint {
-                println!("      hint: {hint}");
+                line(format_args!("      hint: {hint}"));
             }
         }
     }
@@ -45,23 +63,23 @@ pub(super) fn probe(name: &str, outcome: &Result<String, Failure>) {
 
 pub(super) fn findings(findings: &Findings) {
     for note in &findings.notes {
-        println!("note     {note}");
+        line(format_args!("note     {note}"));
     }
     for finding in &findings.findings {
-        println!("FINDING  {finding}");
+        line(format_args!("FINDING  {finding}"));
     }
-    println!(
+    line(format_args!(
         "{} windows, {} objects read, {} accepted rows, {} findings",
         findings.windows,
         findings.objects,
         findings.rows,
         findings.findings.len()
-    );
+    ));
 }
 
 pub(super) fn shards(planned: &PlannedRun) {
     let shards: Vec<_> = planned.windows.iter().map(|window| &window.shard).collect();
-    println!("{}", serde_json::to_string(&shards).unwrap_or_default());
+    line(format_args!("{}", serde_json::to_string(&shards).unwrap_or_default()));
 }
 
 pub(super) fn planned(planned: &PlannedRun) {
@@ -72,24 +90,24 @@ pub(super) fn planned(planned: &PlannedRun) {
             .map_or("records not counted".to_owned(), |records| format!("{records} records in {} pages", window.pages));
         let state = if window.is_committed { "replaces" } else { "writes" };
         let (start, end) = (shard.window.start.format("%FT%TZ"), shard.window.end.format("%FT%TZ"));
-        println!("{} {} {start} to {end}: {records}, {state} {}", shard.tenant, shard.report, window.data);
+        line(format_args!("{} {} {start} to {end}: {records}, {state} {}", shard.tenant, shard.report, window.data));
     }
     for change in &planned.registry_changes {
-        println!("registry {change}");
+        line(format_args!("registry {change}"));
     }
     for event in &planned.drift {
-        println!("drift {}", event.detail);
+        line(format_args!("drift {}", event.detail));
     }
     for (tenant, quota) in &planned.quotas {
         let reset = quota.reset_at.as_deref().map(|reset| format!(", until {reset}")).unwrap_or_default();
-        println!("quota {tenant}: {} of {} calls left{reset}", quota.remaining, quota.limit);
+        line(format_args!("quota {tenant}: {} of {} calls left{reset}", quota.remaining, quota.limit));
     }
     let likely = if planned.estimated { " (estimated from the first windows)" } else { "" };
-    println!(
+    line(format_args!(
         "{} windows, {} calls{likely}, at least {:.0} s at the configured pace: not before {}",
         planned.windows.len(),
         planned.calls,
         planned.expected_seconds,
         planned.expected_end.format("%FT%TZ")
-    );
+    ));
 }

@@ -31,6 +31,7 @@ enum Builder {
 pub(super) struct DataBatch {
     builders: Vec<Builder>,
     rows: usize,
+    bytes: usize,
     report_date: i32,
     schema_version: i32,
 }
@@ -40,6 +41,7 @@ impl DataBatch {
         Self {
             builders: plan.columns.iter().map(builder).collect(),
             rows: 0,
+            bytes: 0,
             report_date,
             schema_version: i32::try_from(plan.registry_version).unwrap_or(i32::MAX),
         }
@@ -47,6 +49,11 @@ impl DataBatch {
 
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Bytes of the records whose rows are here.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds a row. `record` is the text that the cells' ranges refer to.
@@ -85,11 +92,13 @@ impl DataBatch {
             }
         }
         self.rows += 1;
+        self.bytes += record.len();
     }
 
     /// The rows so far as a batch; the builders begin anew.
     pub(super) fn finish(&mut self, plan: &DecodePlan) -> Result<RecordBatch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         let (report_date, schema_version) = (self.report_date, self.schema_version);
         let arrays = self.builders.iter_mut().zip(&plan.columns).map(|(builder, column)| -> ArrayRef {
             match builder {

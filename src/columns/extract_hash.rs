@@ -7,15 +7,16 @@ use sha2::{Digest, Sha256};
 /// Changes whenever what is written from the same records changes.
 const FORMAT_VERSION: u32 = 1;
 
-/// `extract_sha256`: over format version, window, zone, registry version and every record's exact
+/// `extract_sha256`: over format version, window, zone, registry version, rules and every record's exact
 /// bytes in order (commit protocol, step 2). Two extracts with one hash make the same files.
 #[derive(Clone, Debug)]
 pub struct ExtractHash(Sha256);
 
 impl ExtractHash {
-    /// The hash of no records yet.
-    pub fn new(window_name: &str, time_zone: &str, registry_version: u32) -> Self {
-        let head = format!("cxlake extract {FORMAT_VERSION}\n{window_name}\n{time_zone}\n{registry_version}\n");
+    /// The hash of no records yet. `rules` are those that the registry version does not hold.
+    pub fn new(window_name: &str, time_zone: &str, registry_version: u32, rules: &str) -> Self {
+        let head =
+            format!("cxlake extract {FORMAT_VERSION}\n{window_name}\n{time_zone}\n{registry_version}\n{rules}\n");
         Self(Sha256::new_with_prefix(head.as_bytes()))
     }
 

@@ -109,6 +109,11 @@ impl DecodePlan {
         })
     }
 
+    /// The rules that the registry version does not hold, as part of what files are made from.
+    pub(super) fn rules_text(&self) -> String {
+        format!("{:?} {:?} {:?} {}", self.key, self.time_column, self.unknown_keys, self.max_record_bytes)
+    }
+
     /// The schema of the rows.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -80,7 +80,7 @@ impl RecordJudge {
         }
         let mut custom: Option<Range<usize>> = None;
         for field in object_fields(bytes, 0).flatten() {
-            match &record[field.key.clone()] {
+            match decode_string(&record[field.key.clone()]).as_deref().unwrap_or_default() {
                 CUSTOM_METRICS if custom.is_some() => {
                     self.duplicate_field(&format!("/{CUSTOM_METRICS}"), record, &field)
                 }

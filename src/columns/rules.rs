@@ -9,7 +9,7 @@ use super::cells::{Cell, Cells};
 use super::moment::{NoTimestamp, date_days, timestamp_micros};
 use super::violation::{Rule, shown};
 use crate::vocabulary::json::decode_string;
-use crate::vocabulary::{ColumnType, Constraints, ExactNumber, NotKept};
+use crate::vocabulary::{AllowedValue, ColumnType, Constraints, ExactNumber, NotKept};
 
 /// The type of a column's values and the rules beside it.
 #[derive(Debug)]
@@ -94,18 +94,7 @@ impl ValueRules {
             broken.push((Rule::Encoding, "Unicode text".to_owned()));
             return Cell::Empty;
         };
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.texts.contains(text.as_ref())) {
-            broken.push((Rule::Enum, self.allowed_values()));
-        }
-        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.matches(&text)) {
-            broken.push((Rule::Pattern, pattern.source.clone()));
-        }
-        if let Some(most) = self.max_length
-            && text.len() as u64 > most
-            && text.chars().count() as u64 > most
-        {
-            broken.push((Rule::Length, format!("at most {most} code points")));
-        }
+        self.check_text(&text, broken);
         match text {
             std::borrow::Cow::Borrowed(_) => Cell::Text(start + 1..start + raw.len() - 1),
             std::borrow::Cow::Owned(text) => cells.unescape(&text),
@@ -117,6 +106,7 @@ impl ValueRules {
             broken.push((Rule::Encoding, "Unicode text".to_owned()));
             return Cell::Empty;
         };
+        self.check_text(&text, broken);
         if self.column_type == ColumnType::Date {
             return date_days(&text).map_or_else(
                 || {
@@ -136,6 +126,22 @@ impl ValueRules {
                 broken.push((Rule::Precision, "at most microseconds".to_owned()));
                 Cell::Empty
             }
+        }
+    }
+
+    /// The rules of texts.
+    fn check_text(&self, text: &str, broken: &mut Vec<Broken>) {
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.texts.contains(text)) {
+            broken.push((Rule::Enum, self.allowed_values()));
+        }
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+            broken.push((Rule::Pattern, pattern.source.clone()));
+        }
+        if let Some(most) = self.max_length
+            && text.len() as u64 > most
+            && text.chars().count() as u64 > most
+        {
+            broken.push((Rule::Length, format!("at most {most} code points")));
         }
     }
 
@@ -222,7 +228,7 @@ impl Bound {
 }
 
 impl Allowed {
-    fn of(values: &[Value]) -> Self {
+    fn of(values: &[AllowedValue]) -> Self {
         let mut allowed = Self {
             texts: HashSet::new(),
             numbers: Vec::new(),
@@ -231,10 +237,10 @@ impl Allowed {
         };
         for value in values {
             match value {
-                Value::String(text) => drop(allowed.texts.insert(text.clone())),
-                Value::Number(number) => allowed.numbers.extend(ExactNumber::parse(&number.to_string())),
-                Value::Bool(boolean) => allowed.booleans.push(*boolean),
-                Value::Null | Value::Array(_) | Value::Object(_) => {}
+                AllowedValue::Text(text) => drop(allowed.texts.insert(text.clone())),
+                AllowedValue::Number(number) => allowed.numbers.push(number.clone()),
+                AllowedValue::Boolean(boolean) => allowed.booleans.push(*boolean),
+                AllowedValue::Other(_) => {}
             }
         }
         allowed

@@ -9,7 +9,7 @@ use super::*;
 use crate::registry::{
     CatalogMetric, MetricOverride, MetricStatus, ReportRequest, Selection, StandardColumnRequest, evolve,
 };
-use crate::vocabulary::{ColumnType, Constraints, ExactNumber, Page, snake_case};
+use crate::vocabulary::{AllowedValue, ColumnType, Constraints, ExactNumber, Page, snake_case};
 use crate::window::{Length, Window, of_days};
 
 /// The custom metric under test: its type and constraints.
@@ -38,6 +38,10 @@ impl Metric {
 
 fn number(text: &str) -> Option<ExactNumber> {
     ExactNumber::parse(text)
+}
+
+fn allowed(json: &str) -> Option<Vec<AllowedValue>> {
+    serde_json::from_str(json).unwrap()
 }
 
 fn window() -> Window {
@@ -288,13 +292,20 @@ fn constraints_are_compared_on_the_exact_value() {
     accept(&digits, "0.870", "0.87");
     reject(&digits, "0.871", "precision");
     let words = Metric::of("string").with(|constraints| {
-        constraints.allowed_values = Some(vec!["PASS".into(), "FAIL".into()]);
+        constraints.allowed_values = allowed(r#"["PASS", "FAIL"]"#);
     });
     accept(&words, r#""P\u0041SS""#, "PASS");
     reject(&words, r#""pass""#, "enum");
-    let numbers = Metric::of("integer").with(|constraints| constraints.allowed_values = Some(vec![1.into(), 2.into()]));
+    let numbers = Metric::of("integer").with(|constraints| constraints.allowed_values = allowed("[1, 2]"));
     accept(&numbers, "2.0", "2");
     reject(&numbers, "3", "enum");
+    let beyond_floats = Metric::of("decimal(38,0)")
+        .with(|constraints| constraints.allowed_values = allowed("[12345678901234567890123]"));
+    accept(&beyond_floats, "12345678901234567890123", "12345678901234567890123");
+    reject(&beyond_floats, "12345678901234567890124", "enum");
+    let days = Metric::of("date").with(|constraints| constraints.pattern = Some("^2024-01".to_owned()));
+    accept(&days, r#""2024-01-31""#, "2024-01-31");
+    reject(&days, r#""2024-02-01""#, "pattern");
     let pattern = Metric::of("string").with(|constraints| constraints.pattern = Some("^[A-Z]{2}-[0-9]+$".to_owned()));
     accept(&pattern, r#""AB-12""#, "AB-12");
     reject(&pattern, r#""ab-12""#, "pattern");
@@ -345,6 +356,10 @@ fn violations_of_structure_come_first_and_nothing_is_reported_below_a_wrong_cont
         ],
     );
     check(r#"{"id":"a","other":{"p":[{"q":1,"q":2}]},"customMetrics":{"cm_x":1}}"#, &["duplicate_field /other/p/0/q"]);
+    check(
+        r#"{"id":"a","customMetrics":{"cm_x":1},"custom\u004detrics":{"cm_x":2}}"#,
+        &["duplicate_field /customMetrics"],
+    );
     check(r#"{"id":"a","x/y":1,"x\/y":2,"customMetrics":{"cm_x":1}}"#, &["duplicate_field /x~1y"]);
     let deep = format!(r#"{{"id":"a","deep":{}{},"customMetrics":{{"cm_x":1}}}}"#, "[".repeat(64), "]".repeat(64));
     check(&deep, &["type "]);

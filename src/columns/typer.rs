@@ -14,7 +14,9 @@ use super::quarantine_batch::{QuarantineBatch, epoch_days};
 use super::record::RecordJudge;
 use super::sums::{ColumnSum, Sum};
 use super::violation::{Rule, Violation};
-use crate::settings::limits::{BATCH_ROWS, COUNTED_UNKNOWN_KEYS, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES};
+use crate::settings::limits::{
+    BATCH_ROWS, COUNTED_UNKNOWN_KEYS, DATA_BATCH_BYTES, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES,
+};
 use crate::vocabulary::{Page, RejectTally};
 use crate::window::Window;
 
@@ -78,7 +80,7 @@ impl RecordTyper {
             data: DataBatch::new(&plan, epoch_days(&window)),
             quarantine: QuarantineBatch::new(window, plan.registry_version),
             sums,
-            hash: ExtractHash::new(&window.name(), time_zone, plan.registry_version),
+            hash: ExtractHash::new(&window.name(), time_zone, plan.registry_version, &plan.rules_text()),
             typed: Typed {
                 fetched: 0,
                 accepted: 0,
@@ -101,7 +103,7 @@ impl RecordTyper {
     pub fn page(&mut self, page: &Page, batches: &mut Vec<TypedBatch>) -> Result<(), ArrowError> {
         for (offset, record) in (page.first_offset..).zip(page.record_texts()) {
             self.record(offset, record);
-            if self.data.rows() >= BATCH_ROWS {
+            if self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES {
                 batches.push(TypedBatch::Accepted(self.data.finish(&self.plan)?));
             }
             if self.quarantine.rows() >= BATCH_ROWS || self.quarantine.bytes() >= QUARANTINE_BATCH_BYTES {

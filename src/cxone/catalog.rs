@@ -1,13 +1,14 @@
 //! The catalog of custom metrics.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::address::Call;
 use super::answer::{Setback, describe, is_html};
 use super::client::Client;
 use crate::registry::{CatalogMetric, MetricStatus};
 use crate::settings::limits::CATALOG_PAGES;
-use crate::vocabulary::{Constraints, ExactNumber, Failure};
+use crate::vocabulary::{AllowedValue, Constraints, ExactNumber, Failure};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,11 +30,11 @@ struct Metric {
     #[serde(default)]
     precision: Option<u64>,
     #[serde(default)]
-    minimum: Option<ExactNumber>,
+    minimum: Option<Box<RawValue>>,
     #[serde(default)]
-    maximum: Option<ExactNumber>,
+    maximum: Option<Box<RawValue>>,
     #[serde(default)]
-    allowed_values: Option<Vec<serde_json::Value>>,
+    allowed_values: Option<Vec<AllowedValue>>,
     #[serde(default)]
     pattern: Option<String>,
     #[serde(default)]
@@ -87,6 +88,22 @@ impl Client {
     }
 }
 
+/// A bound of a metric. One that is no number bounds nothing that we could check.
+fn bound(metric: &str, raw: Option<&RawValue>) -> Option<ExactNumber> {
+    let raw = raw.filter(|raw| raw.get() != "null")?;
+    let bound = ExactNumber::parse(raw.get());
+    if bound.is_none() {
+        tracing::warn!(metric, bound = raw.get(), "the catalog has a bound that is no number: it is not checked");
+    }
+    bound
+}
+
+/// Allowed values in an order of their own, for the catalog's means nothing.
+fn in_order(mut values: Vec<AllowedValue>) -> Vec<AllowedValue> {
+    values.sort_by_cached_key(|value| serde_json::to_string(value).unwrap_or_default());
+    values
+}
+
 fn whole(metrics: Vec<CatalogMetric>, total: Option<u64>) -> Result<Vec<CatalogMetric>, Failure> {
     match total {
         Some(total) if total != metrics.len() as u64 => {
@@ -103,13 +120,12 @@ fn incomplete(what: &str) -> Failure {
 impl From<Metric> for CatalogMetric {
     fn from(metric: Metric) -> Self {
         Self {
-            id: metric.id,
             display_name: metric.display_name,
             data_type: metric.data_type,
             constraints: Constraints {
-                minimum: metric.minimum,
-                maximum: metric.maximum,
-                allowed_values: metric.allowed_values,
+                minimum: bound(&metric.id, metric.minimum.as_deref()),
+                maximum: bound(&metric.id, metric.maximum.as_deref()),
+                allowed_values: metric.allowed_values.map(in_order),
                 pattern: metric.pattern,
                 max_length: metric.max_length,
                 precision: metric.precision,
@@ -122,6 +138,7 @@ impl From<Metric> for CatalogMetric {
                 _ => MetricStatus::Draft,
             },
             reporting_groups: metric.reporting_groups,
+            id: metric.id,
         }
     }
 }

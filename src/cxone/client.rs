@@ -99,7 +99,7 @@ impl Client {
         let mut tries = Tries::begin(&self.http, call);
         loop {
             // The pace comes first: a token must still be good after the wait.
-            self.http.pace(call).await;
+            self.http.pace(call).await?;
             let bearer = self.tokens.bearer(refused).await?;
             let url = format!("{}{}", bearer.data_plane, call.path());
             let request = make(self.http.client(), &url).bearer_auth(bearer.token.reveal());

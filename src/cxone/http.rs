@@ -26,6 +26,9 @@ use crate::vocabulary::{Failure, Secret};
 /// A difference of clocks that an operator should know of.
 const CLOCK_SKEW_WARNED: TimeDelta = TimeDelta::minutes(5);
 
+/// A wait that an operator should know of.
+const LONG_WAIT: Duration = Duration::from_secs(5);
+
 /// Secrets that are kept out of messages.
 const KEPT_SECRETS: usize = 4;
 
@@ -177,13 +180,27 @@ impl Http {
     }
 
     /// Waits until the pace allows a call. The lock is not held while waiting.
-    pub(super) async fn pace(&self, call: Call) {
+    ///
+    /// # Errors
+    /// [`crate::vocabulary::FailureKind::Unavailable`] where the tenant's own words ask for more
+    /// patience than the limits have.
+    pub(super) async fn pace(&self, call: Call) -> Result<(), Failure> {
         loop {
             let taken = self.pace.lock().await.take(call.path(), self.surroundings.clock.monotonic());
-            match taken {
-                Ok(()) => return,
-                Err(wait) => tokio::time::sleep(wait).await,
+            let Err(wait) = taken else { return Ok(()) };
+            if wait > self.backoff.budget {
+                return Err(Failure::unavailable(format!(
+                    "{}: the tenant asks to wait {} seconds",
+                    call.purpose(),
+                    wait.as_secs()
+                ))
+                .hint("run it later; retry_elapsed_secs in [tenants.….limits] sets the patience")
+                .retry_after(wait.as_secs().max(1)));
             }
+            if wait > LONG_WAIT {
+                tracing::info!(call = call.path(), seconds = wait.as_secs(), "waiting for the tenant's pace");
+            }
+            tokio::time::sleep(wait).await;
         }
     }
 }
@@ -216,19 +233,10 @@ impl<'a> Tries<'a> {
         let Http { surroundings, backoff, retries, .. } = self.http;
         let elapsed = surroundings.clock.monotonic().saturating_duration_since(self.started);
         let fraction = surroundings.randomness.fraction();
-        // A tenant that throttles has not failed: time bounds such tries, not their number.
-        let wait = if throttled {
-            self.throttled_count += 1;
-            Backoff { attempts: u32::MAX, ..backoff.clone() }.next_wait(
-                self.throttled_count,
-                elapsed,
-                fraction,
-                server_wait,
-            )
-        } else {
-            self.count += 1;
-            backoff.next_wait(self.count, elapsed, fraction, server_wait)
-        };
+        // Answers 429 use up none of the tries for failures; both are bounded.
+        let attempt = if throttled { &mut self.throttled_count } else { &mut self.count };
+        *attempt += 1;
+        let wait = backoff.next_wait(*attempt, elapsed, fraction, server_wait);
         let tries = self.count + self.throttled_count;
         let Some(wait) = wait else {
             return Err(given_up(self.call, &reason, tries, throttled, server_wait));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::report_columns::{FieldIds, ReportRequest, Selection, report_columns};
 use super::resolve::{Resolution, resolve};
-use super::version::{Metric, MetricColumn, REGISTRY_FORMAT, RegistryVersion, ReportColumns};
+use super::version::{Column, ColumnOrigin, Metric, MetricColumn, REGISTRY_FORMAT, RegistryVersion, ReportColumns};
 use super::{CatalogMetric, MetricStatus, catalog_sha256};
 use crate::vocabulary::{ColumnType, DriftEvent, DriftKind, Failure};
 
@@ -115,6 +115,15 @@ fn known_types(
 
 /// Names must differ also for engines that ignore case.
 fn distinct_columns(report: &ReportRequest, columns: &ReportColumns) -> Result<(), Failure> {
+    let ours = |column: &Column| column.origin == ColumnOrigin::CustomMetric;
+    let reserved = |name: &str| matches!(name, "dt" | "report_date") || name.starts_with('_');
+    if let Some(column) = columns.columns.iter().find(|column| ours(column) && reserved(&column.name.to_lowercase())) {
+        return Err(Failure::configuration(format!(
+            "lay out the columns of reports.{}: the column {:?} of a custom metric is reserved",
+            report.name, column.name
+        ))
+        .hint("list the metrics in custom_metrics, without that one"));
+    }
     let mut seen = BTreeSet::new();
     match columns.columns.iter().find(|column| !seen.insert(column.name.to_lowercase())) {
         None => Ok(()),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::version::{Column, ColumnOrigin};
-use crate::vocabulary::{ColumnType, ExactNumber};
+use crate::vocabulary::{AllowedValue, ColumnType, ExactNumber};
 
 #[derive(Serialize)]
 struct Schema<'a> {
@@ -43,7 +43,7 @@ struct Value<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     maximum: Option<ExactNumber>,
     #[serde(rename = "enum", skip_serializing_if = "Option::is_none")]
-    allowed_values: Option<Vec<serde_json::Value>>,
+    allowed_values: Option<Vec<AllowedValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<&'a str>,
     #[serde(rename = "maxLength", skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,7 @@ fn value(column: &Column) -> Value<'_> {
     if !column.required {
         value.kinds.push("null");
         if let Some(allowed) = &mut value.allowed_values {
-            allowed.push(serde_json::Value::Null);
+            allowed.push(AllowedValue::Other(serde_json::Value::Null));
         }
     }
     value

@@ -59,6 +59,17 @@ fn find(
     if named.iter().any(|metric| metric.status == MetricStatus::Published) {
         named.retain(|metric| metric.status != MetricStatus::Retired);
     }
+    // A name that another published metric had before means either of them.
+    let had_it: Vec<&CatalogMetric> = registry
+        .iter()
+        .flat_map(|registry| &registry.metrics)
+        .filter(|known| known.display_name == name || known.earlier_names.iter().any(|earlier| earlier == name))
+        .filter_map(|known| catalog.iter().find(|metric| metric.id == known.id))
+        .filter(|metric| metric.status == MetricStatus::Published && metric.display_name != name)
+        .collect();
+    if !named.is_empty() {
+        named.extend(had_it);
+    }
     match named.as_slice() {
         [] => find_remembered(name, request, catalog, registry, warnings),
         [metric] => usable(metric, request, registry, warnings),

@@ -91,12 +91,13 @@ async fn run_tenants(
     environment: &Environment,
     record: &RunRecord,
 ) -> Result<(), Failure> {
+    request.check_span()?;
     let reports = request.reports(settings)?;
     let preflight = Preflight::open(settings)?;
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
+        record.update(|builder| builder.add_client(client.clone()));
         let outcome = run_tenant(&preflight, &client, settings, &reports, request, environment, record).await;
-        record.update(|builder| builder.add_api(client.counts()));
         if let Err(failure) = outcome {
             tracing::error!(tenant, error = %failure, "the tenant's reports were not run");
             record.fail(failure);
@@ -117,7 +118,7 @@ async fn run_tenant(
     let ready = prepare(preflight, client, settings, reports, environment).await?;
     record.update(|builder| builder.add_drift(ready.drift.clone()));
     ready.refuse_frozen_drift(reports)?;
-    let windows = request.windows(reports, &ready, client.server_now())?;
+    let windows = request.windows(reports, &ready)?;
     pacing::fits_the_quota(client, &ready, &windows, environment).await?;
     let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, &windows)?;
     let ready = ready.with_registry_written(preflight).await?;
@@ -128,14 +129,19 @@ async fn run_tenant(
         })
         .collect();
     for ((report, window), index) in windows.iter().zip(indices) {
+        if let Err(failure) = request::settled(report, window, client.server_now()) {
+            record.update(|builder| builder.window_failed(index, failure.into()));
+            continue;
+        }
         pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
+        record.update(|builder| builder.window_begun(index));
         let run = WindowRun { preflight, client, ready: &ready, report, window: *window, request, environment };
         match run_window(&run).await {
             Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),
-            Err(failure) => {
-                tracing::error!(report = report.name, window = window.name(), error = %failure, "the window failed");
-                let goes_on = concerns_one_window(failure.kind);
-                record.update(|builder| builder.window_failed(index, failure));
+            Err(fault) => {
+                tracing::error!(report = report.name, window = window.name(), error = %fault.failure, "the window failed");
+                let goes_on = concerns_one_window(fault.failure.kind);
+                record.update(|builder| builder.window_failed(index, fault));
                 if !goes_on {
                     break;
                 }

@@ -54,19 +54,25 @@ pub(super) async fn fits_the_quota(
     windows: &[(&ReportSettings, Window)],
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let Some(quota) = client.quota().await? else { return Ok(()) };
+    let Some(quota) = client.quota().await else { return Ok(()) };
+    let most: u64 = windows.iter().map(|(report, _)| report.max_window_records.div_ceil(report.page_records)).sum();
+    if most <= quota.remaining {
+        return Ok(());
+    }
     let mut needed = 0;
+    let mut left = windows.len() as u64;
     for (report, window) in windows.iter().take(COUNTED_WINDOWS) {
         // More is not asked of a quota that cannot even bear the question.
-        if quota.remaining <= needed {
+        if quota.remaining < needed + left {
             break;
         }
         let records = total(client, ready, report, *window).await?;
         needed += 1 + records.div_ceil(report.page_records).max(1);
+        left -= 1;
     }
-    let uncounted = windows.len().saturating_sub(COUNTED_WINDOWS) as u64;
-    let counted = (windows.len() as u64 - uncounted).max(1);
-    needed += needed.div_ceil(counted) * uncounted;
+    // A window that was not asked for its total is like the others, or takes a call at least.
+    let counted = windows.len() as u64 - left;
+    needed += left * needed.checked_div(counted).unwrap_or(1).max(1);
     if needed <= quota.remaining {
         return Ok(());
     }

@@ -86,13 +86,14 @@ pub async fn plan(
     environment: &Environment,
     count: bool,
 ) -> Result<PlannedRun, Failure> {
+    request.check_span()?;
     let reports = request.reports(settings)?;
-    let preflight = Preflight::open(settings)?;
+    let preflight = Preflight::open_to_read(settings)?;
     let mut planned = PlannedRun::default();
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
         let ready = prepare(&preflight, &client, settings, &reports, environment).await?;
-        let windows = request.windows(&reports, &ready, client.server_now())?;
+        let windows = request.windows(&reports, &ready)?;
         if ready.registry_is_new {
             let registry = &ready.registry;
             planned.registry_changes.push(format!("{tenant}: version {} ({})", registry.version, registry.reason));
@@ -109,7 +110,7 @@ pub async fn plan(
         planned.estimate(windows.len());
         let calls = planned.calls - calls_before;
         planned.expected_seconds += seconds(calls) / client.requests_per_second();
-        if count && let Some(quota) = client.quota().await? {
+        if count && let Some(quota) = client.quota().await {
             planned.quotas.push((tenant.to_owned(), quota));
         }
     }

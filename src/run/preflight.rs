@@ -56,6 +56,12 @@ impl Preflight {
         Ok(Self { lake: open_lake(&settings.lake)?, lake_settings: settings.lake.clone() })
     }
 
+    /// Opens the lake for a look at it: one that is not there yet is like an empty one, and stays so.
+    pub(super) fn open_to_read(settings: &Settings) -> Result<Self, Failure> {
+        let lake = Lake::open_to_read(&lake_location(&settings.lake))?;
+        Ok(Self { lake, lake_settings: settings.lake.clone() })
+    }
+
     /// A client for a tenant; nothing is called yet.
     pub(super) fn client(
         &self,
@@ -83,8 +89,12 @@ impl Preflight {
 }
 
 pub(super) fn open_lake(settings: &LakeSettings) -> Result<Lake, Failure> {
+    Ok(Lake::open(&lake_location(settings))?)
+}
+
+pub(super) fn lake_location(settings: &LakeSettings) -> LakeLocation {
     let options = settings.options.iter().map(|(key, value)| (key.clone(), value.reveal().to_owned())).collect();
-    Ok(Lake::open(&LakeLocation { url: settings.url.clone(), options })?)
+    LakeLocation { url: settings.url.clone(), options }
 }
 
 pub(super) fn tenant_settings<'a>(settings: &'a Settings, tenant: &str) -> Result<&'a TenantSettings, Failure> {

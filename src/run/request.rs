@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::preflight::TenantReady;
 use crate::settings::{ReportSettings, Settings, WindowLength};
 use crate::vocabulary::{Failure, nearest_name};
-use crate::window::{Length, Window, between, of_days};
+use crate::window::{Length, Window, WindowError, between, of_days};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ pub struct RunRequest {
     pub span: Span,
     /// Leaves committed windows alone.
     pub skip_committed: bool,
+    /// Reads the days before the span again, as the reports say. Not for a shard: the plan that it
+    /// comes from has looked back already.
+    pub look_back: bool,
 }
 
 /// A span of time, in days of the tenant's zone or by instants.
@@ -43,6 +46,41 @@ pub enum Span {
 }
 
 impl RunRequest {
+    /// Refuses a span that no zone has windows for, before anything is called.
+    ///
+    /// # Errors
+    /// For an empty, reversed or endless span.
+    pub fn check_span(&self) -> Result<(), Failure> {
+        let bounds = match &self.span {
+            Span::Days { from, to } => {
+                ((*from).and_time(NaiveTime::MIN).and_utc(), (*to).and_time(NaiveTime::MIN).and_utc())
+            }
+            Span::Instants { start, end } => (*start, *end),
+        };
+        let texts = match &self.span {
+            Span::Days { from, to } => (from.to_string(), to.to_string()),
+            Span::Instants { start, end } => {
+                let text = |instant: &DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
+                (text(start), text(end))
+            }
+        };
+        if bounds.0 == bounds.1 {
+            return Err(WindowError::Empty(texts.0).into());
+        }
+        if bounds.1 < bounds.0 {
+            return Err(WindowError::Reversed(texts.0, texts.1).into());
+        }
+        let years = [bounds.0.year(), bounds.1.year()];
+        if years.iter().any(|year| !(1990..=2100).contains(year)) {
+            return Err(Failure::configuration(format!(
+                "find the windows: {} to {} is no span of reporting data",
+                texts.0, texts.1
+            ))
+            .hint("write days between 1990 and 2100"));
+        }
+        Ok(())
+    }
+
     /// The reports that are asked for.
     ///
     /// # Errors
@@ -66,17 +104,15 @@ impl RunRequest {
     /// The windows of the reports, in the order of time, with the days that they look back.
     ///
     /// # Errors
-    /// For a span that has no windows, and where a window has not settled.
+    /// For a span that has no windows.
     pub(super) fn windows<'a>(
         &self,
         reports: &[&'a ReportSettings],
         ready: &TenantReady,
-        now: DateTime<Utc>,
     ) -> Result<Vec<(&'a ReportSettings, Window)>, Failure> {
         let mut windows = Vec::new();
         for report in reports {
             let asked = self.report_windows(report, ready.time_zone)?;
-            settled(report, &asked, now)?;
             windows.extend(asked.into_iter().map(|window| (*report, window)));
         }
         windows.sort_by_key(|(_, window)| window.start);
@@ -88,18 +124,18 @@ impl RunRequest {
             WindowLength::Day => Length::Day,
             WindowLength::Hour => Length::Hour,
         };
-        let lookback = Days::new(report.lookback_days.into());
+        let lookback = Days::new(if self.look_back { report.lookback_days.into() } else { 0 });
         match &self.span {
             Span::Days { from, to } => {
                 // The span itself must be one before days are added to it.
                 let asked = of_days(*from, *to, zone, length)?;
                 let mut windows = of_days(*from - lookback, *to, zone, length).unwrap_or_default();
-                windows.retain(|window| report.lookback_days > 0 || asked.contains(window));
+                windows.retain(|window| lookback != Days::new(0) || asked.contains(window));
                 Ok(windows)
             }
             Span::Instants { start, end } => {
                 let asked = between(*start, *end, zone, length)?;
-                let Some(first) = asked.first().filter(|_| report.lookback_days > 0) else { return Ok(asked) };
+                let Some(first) = asked.first().filter(|_| lookback != Days::new(0)) else { return Ok(asked) };
                 let mut windows = of_days(first.date - lookback, first.date + Days::new(1), zone, length)?;
                 windows.retain(|window| window.end <= *start);
                 windows.extend(asked);
@@ -126,11 +162,17 @@ fn known<'a>(
     })
 }
 
-fn settled(report: &ReportSettings, windows: &[Window], now: DateTime<Utc>) -> Result<(), Failure> {
-    let delay = TimeDelta::minutes(i64::try_from(report.settle_delay_mins).unwrap_or(i64::MAX / 60_000));
-    let Some(open) = windows.iter().find(|window| window.end + delay > now) else { return Ok(()) };
-    let wait = (open.end + delay - now).num_seconds().max(0).unsigned_abs() + 1;
-    let (start, end) = open.bounds();
+/// Whether a window's late records have come.
+///
+/// # Errors
+/// [`crate::vocabulary::FailureKind::Unavailable`] with the time until then.
+pub(super) fn settled(report: &ReportSettings, window: &Window, now: DateTime<Utc>) -> Result<(), Failure> {
+    let delay = TimeDelta::minutes(i64::try_from(report.settle_delay_mins).unwrap_or_default());
+    if window.end + delay <= now {
+        return Ok(());
+    }
+    let wait = (window.end + delay - now).num_seconds().max(0).unsigned_abs() + 1;
+    let (start, end) = window.bounds();
     Err(Failure::unavailable(format!(
         "read the window {start} to {end} of reports.{}: it has not settled ({} minutes after its end)",
         report.name, report.settle_delay_mins

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cxone::ApiCounts;
+use crate::cxone::Client;
 use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally, RowCounts};
 use crate::window::Window;
 
@@ -136,6 +136,18 @@ pub struct RowSummary {
     pub duplicates: Option<u64>,
 }
 
+impl RowSummary {
+    fn of(rows: RowCounts) -> Self {
+        Self {
+            expected: Some(rows.expected),
+            fetched: Some(rows.fetched),
+            accepted: Some(rows.accepted),
+            quarantined: Some(rows.quarantined),
+            duplicates: Some(rows.duplicates),
+        }
+    }
+}
+
 /// A warehouse load.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LoadSummary {}
@@ -184,13 +196,27 @@ pub(super) struct WindowOutcome {
     pub(super) rejects: RejectTally,
 }
 
+/// Why a window is not in the lake, and what was known of its records.
+#[derive(Debug)]
+pub(super) struct WindowFailure {
+    pub(super) failure: Failure,
+    pub(super) rows: Option<RowCounts>,
+}
+
+impl<T: Into<Failure>> From<T> for WindowFailure {
+    fn from(failure: T) -> Self {
+        Self { failure: failure.into(), rows: None }
+    }
+}
+
 /// A summary on its way.
 #[derive(Debug)]
 pub(super) struct SummaryBuilder {
     run_id: String,
     windows: Vec<WindowSummary>,
     drift: Vec<DriftEvent>,
-    api: ApiSummary,
+    clients: Vec<Client>,
+    in_progress: Option<usize>,
     failures: Vec<Failure>,
     rejects: RejectTally,
 }
@@ -201,7 +227,8 @@ impl SummaryBuilder {
             run_id: run_id.to_owned(),
             windows: Vec::new(),
             drift: Vec::new(),
-            api: ApiSummary::default(),
+            clients: Vec::new(),
+            in_progress: None,
             failures: Vec::new(),
             rejects: RejectTally::new(),
         }
@@ -230,26 +257,26 @@ impl SummaryBuilder {
         for (reason, count) in outcome.rejects {
             *self.rejects.entry(reason).or_default() += count;
         }
+        self.in_progress = None;
         let window = &mut self.windows[index];
         window.status = outcome.status;
         window.restated = outcome.restated;
-        window.rows = RowSummary {
-            expected: Some(outcome.rows.expected),
-            fetched: Some(outcome.rows.fetched),
-            accepted: Some(outcome.rows.accepted),
-            quarantined: Some(outcome.rows.quarantined),
-            duplicates: Some(outcome.rows.duplicates),
-        };
+        window.rows = RowSummary::of(outcome.rows);
         window.files = Some(outcome.files);
         window.bytes = Some(outcome.bytes);
         window.manifest = Some(outcome.manifest);
         window.registry_version = Some(outcome.registry_version);
     }
 
-    pub(super) fn window_failed(&mut self, index: usize, failure: Failure) {
-        self.windows[index].status = WindowStatus::Failed;
-        self.windows[index].error = Some(ErrorSummary::of(&failure));
-        self.failures.push(failure);
+    pub(super) fn window_failed(&mut self, index: usize, fault: WindowFailure) {
+        self.in_progress = None;
+        let window = &mut self.windows[index];
+        window.status = WindowStatus::Failed;
+        window.error = Some(ErrorSummary::of(&fault.failure));
+        if let Some(rows) = fault.rows {
+            window.rows = RowSummary::of(rows);
+        }
+        self.failures.push(fault.failure);
     }
 
     pub(super) fn rejects(&self) -> RejectTally {
@@ -257,6 +284,10 @@ impl SummaryBuilder {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
+        if let Some(index) = self.in_progress.take() {
+            self.windows[index].status = WindowStatus::Failed;
+            self.windows[index].error = Some(ErrorSummary::of(&failure));
+        }
         self.failures.push(failure);
     }
 
@@ -264,10 +295,22 @@ impl SummaryBuilder {
         self.drift.extend(drift);
     }
 
-    pub(super) fn add_api(&mut self, counts: ApiCounts) {
-        self.api.requests += counts.requests;
-        self.api.throttled += counts.throttled;
-        self.api.retries += counts.retries;
+    /// A client whose calls count, also those that are still made.
+    pub(super) fn add_client(&mut self, client: Client) {
+        self.clients.push(client);
+    }
+
+    /// A window is being read.
+    pub(super) fn window_begun(&mut self, index: usize) {
+        self.in_progress = Some(index);
+    }
+
+    fn api(&self) -> ApiSummary {
+        self.clients.iter().map(Client::counts).fold(ApiSummary::default(), |sum, counts| ApiSummary {
+            requests: sum.requests + counts.requests,
+            throttled: sum.throttled + counts.throttled,
+            retries: sum.retries + counts.retries,
+        })
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -285,7 +328,7 @@ impl SummaryBuilder {
             restated: self.windows.iter().filter(|window| window.restated).count() as u64,
             drift: self.drift.clone(),
             warnings: self.warnings(),
-            api: self.api,
+            api: self.api(),
             retry_after_seconds,
             error: worst.map(ErrorSummary::of),
         }

@@ -1,9 +1,9 @@
 //! A lake against its manifests.
 
-use cxlake_sinks::lake::{Findings, verify_report};
+use cxlake_sinks::lake::{Findings, Lake, verify_report};
 
 use super::RunRequest;
-use super::preflight::open_lake;
+use super::preflight::lake_location;
 use crate::settings::Settings;
 use crate::vocabulary::Failure;
 
@@ -12,7 +12,7 @@ use crate::vocabulary::Failure;
 /// # Errors
 /// Where the lake cannot be read.
 pub async fn verify(settings: &Settings, request: &RunRequest) -> Result<Findings, Failure> {
-    let lake = open_lake(&settings.lake)?;
+    let lake = Lake::open_existing(&lake_location(&settings.lake))?;
     let mut all = Findings::default();
     for report in request.reports(settings)? {
         let found = verify_report(&lake, &report.tenant, &report.name).await?;

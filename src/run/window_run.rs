@@ -9,7 +9,7 @@ use cxlake_sinks::lake::{
 use cxlake_sinks::parquet::StagedFile;
 
 use super::preflight::{Preflight, TenantReady};
-use super::summary::{WindowOutcome, WindowStatus};
+use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
 use super::{Environment, RunRequest};
 use crate::columns::Typed;
 use crate::cxone::{Client, ReportReader, ReportRequest};
@@ -38,7 +38,7 @@ struct Read {
     rejects: RejectTally,
 }
 
-pub(super) async fn run_window(run: &WindowRun<'_>) -> Result<WindowOutcome, Failure> {
+pub(super) async fn run_window(run: &WindowRun<'_>) -> Result<WindowOutcome, WindowFailure> {
     let label = format!("{} {} {}", run.report.tenant, run.report.name, run.window.name());
     let progress = &run.environment.progress;
     progress.window_started(&label);
@@ -63,7 +63,7 @@ impl WindowRun<'_> {
         }
     }
 
-    async fn run(&self) -> Result<WindowOutcome, Failure> {
+    async fn run(&self) -> Result<WindowOutcome, WindowFailure> {
         let address = self.address();
         let lake = &self.preflight.lake;
         let commit = WindowCommit { lake, address: &address };
@@ -86,9 +86,10 @@ impl WindowRun<'_> {
         let read = Read { drift: self.unknown_keys(&extracted.typed), rejects: extracted.typed.rejects.clone() };
         let rows = counts(&extracted);
         if !rows.balance() {
-            return Err(does_not_balance(rows));
+            return Err(WindowFailure { failure: does_not_balance(rows), rows: Some(rows) });
         }
-        let extracted = self.gate(extracted, rows)?;
+        let gated = self.gate(extracted, rows);
+        let extracted = gated.map_err(|failure| WindowFailure { failure, rows: Some(rows) })?;
         // What another run did meanwhile counts.
         let history = commit.look().await?;
         if let Some(done) = history.settled()

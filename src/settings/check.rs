@@ -14,6 +14,13 @@ use crate::vocabulary::{ColumnType, Failure, is_plain_name, is_private, nearest_
 /// Folders of a tenant in the lake that are not reports.
 const RESERVED_REPORT_NAMES: [&str; 3] = ["registry", "runs", "probe"];
 
+/// A window's keys are held in memory, about 35 bytes each.
+const MOST_WINDOW_RECORDS: u64 = 100_000_000;
+/// Ten years.
+const MOST_SETTLE_DELAY_MINS: u64 = 10 * 366 * 24 * 60;
+/// A year.
+const MOST_LOOKBACK_DAYS: u64 = 366;
+
 pub(super) fn settings(file: File, surroundings: &Surroundings<'_>) -> Result<Settings, Failure> {
     let lake = lake(file.lake, surroundings)?;
     let mut tenants = BTreeMap::new();
@@ -158,6 +165,17 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
             "read {place}: page_records, max_window_records and max_record_mib must be 1 or more"
         ))
         .hint("leave them out for the defaults"));
+    }
+    let too_large = [
+        ("max_window_records", file.max_window_records, MOST_WINDOW_RECORDS),
+        ("settle_delay_mins", file.settle_delay_mins, MOST_SETTLE_DELAY_MINS),
+        ("lookback_days", file.lookback_days.into(), MOST_LOOKBACK_DAYS),
+    ]
+    .into_iter()
+    .find(|(_, value, most)| value > most);
+    if let Some((key, _, most)) = too_large {
+        return Err(Failure::configuration(format!("read {place}.{key}: expected at most {most}"))
+            .hint("leave it out for the default"));
     }
     if !(0.0..=100.0).contains(&file.policy.max_quarantined_percent) {
         return Err(Failure::configuration(format!("read {place}.policy.max_quarantined_percent: expected 0 to 100"))

@@ -252,7 +252,7 @@ impl Column {
         Constraints {
             minimum: self.minimum.clone().map(|number| number.0),
             maximum: self.maximum.clone().map(|number| number.0),
-            allowed_values: self.allowed_values.clone(),
+            allowed_values: self.allowed_values.clone().map(|values| values.into_iter().map(Into::into).collect()),
             pattern: self.pattern.clone(),
             max_length: self.max_length,
             precision: self.precision,

@@ -10,6 +10,9 @@ pub const BATCH_QUEUE: usize = 4;
 /// Rows of a record batch. Batch borders reach into Parquet's pages, so they are fixed: the same
 /// records give the same bytes, however the tenant cuts its pages.
 pub const BATCH_ROWS: usize = 8192;
+/// Text of the records of a batch after which it is passed on, for records can be long. Like
+/// [`BATCH_ROWS`] it counts records alone, however the tenant cuts its pages.
+pub const DATA_BATCH_BYTES: usize = 16 << 20;
 /// Text of a quarantine batch after which it is passed on, for one reject can be as long as a page.
 pub const QUARANTINE_BATCH_BYTES: usize = 4 << 20;
 /// The longest answer that is read, inflated.

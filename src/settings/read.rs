@@ -60,7 +60,11 @@ fn unreadable(name: &str, text: &str, error: &toml::de::Error) -> Failure {
         let line = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
         format!(" line {line}:")
     });
-    let message = error.message().replace('`', "\"");
+    // A value that stands where it must not can be a secret.
+    let message = match error.message().split_once("invalid type: string \"") {
+        Some((_, rest)) => format!("invalid type: a string{}", rest.rsplit_once('"').map_or("", |(_, after)| after)),
+        None => error.message().replace('`', "\""),
+    };
     let mut quoted = error.message().split('`').skip(1).step_by(2);
     if !error.message().starts_with("unknown field") {
         return Failure::configuration(format!("read {name}:{place} {message}"))

@@ -71,6 +71,14 @@ fn the_example_is_read_whole() {
 }
 
 #[test]
+fn a_secret_that_stands_in_the_file_is_not_shown() {
+    let text = EXAMPLE.replace("{ file = \"/run/secrets/cxone\" }", "\"hunter2\"");
+    let failure = read(&text).unwrap_err();
+    assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+    assert_eq!(failure.message, "read cxlake.toml: line 5: invalid type: a string, expected struct SecretSource");
+}
+
+#[test]
 fn mistakes_are_named_with_a_hint() {
     fn check(from: &str, to: &str, message: &str, hint: &str) {
         assert!(EXAMPLE.contains(from), "{from}");

@@ -31,8 +31,8 @@ impl Backoff {
         }
         let doubled = self.base.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
         let jittered = doubled.min(self.ceiling).mul_f64(fraction);
-        let wait = server_wait.map_or(jittered, |server| server + jittered.min(self.base));
-        (elapsed + wait <= self.budget).then_some(wait)
+        let wait = server_wait.map_or(jittered, |server| server.saturating_add(jittered.min(self.base)));
+        (elapsed.saturating_add(wait) <= self.budget).then_some(wait)
     }
 }
 

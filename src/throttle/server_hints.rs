@@ -2,6 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+/// No tenant means longer waits: a larger `X-RateLimit-Reset` is a time in the place of a duration, and
+/// a larger `Retry-After` is as good as this one.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// The headers that matter for pacing, as far as they are there and make sense.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerHints {
@@ -21,11 +25,16 @@ impl ServerHints {
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Self {
         let server_now = header("date").and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
         let number = |name| header(name).and_then(positive_number);
+        let sensible = |wait: &Duration| *wait <= LONGEST_WAIT;
         Self {
-            retry_after: header("retry-after").and_then(|text| retry_after(text, server_now)),
+            retry_after: header("retry-after")
+                .and_then(|text| retry_after(text, server_now))
+                .map(|wait| wait.min(LONGEST_WAIT)),
             limit: number("x-ratelimit-limit"),
             remaining: number("x-ratelimit-remaining"),
-            reset: number("x-ratelimit-reset").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            reset: number("x-ratelimit-reset")
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .filter(sensible),
         }
     }
 
@@ -67,6 +76,7 @@ mod tests {
         check("2", Some(2));
         check(" 120 ", Some(120));
         check("50, 53", Some(53));
+        check("18446744073709551615", Some(24 * 3600));
         check("Mon, 01 Jan 2024 00:01:00 GMT", Some(60));
         check("Mon, 01 Jan 2024 00:00:00 GMT", None);
         check("Sun, 31 Dec 2023 00:00:00 GMT", None);

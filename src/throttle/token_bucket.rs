@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::ServerHints;
 
+/// Until when what is left must last, where the tenant does not say.
+const RESET_UNKNOWN: Duration = Duration::from_secs(60);
+
 /// A token bucket that also heeds what the tenant says: below a share of the tenant's limit the
 /// pace falls so that what is left lasts until the reset, and no call goes out within a
 /// `Retry-After`.
@@ -67,8 +70,9 @@ impl TokenBucket {
             self.closed_until = Some(self.closed_until.map_or(until, |closed| closed.max(until)));
         }
         let Some(percent) = hints.remaining_percent() else { return };
-        self.slowed = match (hints.remaining, hints.reset) {
-            (Some(remaining), Some(reset)) if percent < self.slow_below_percent && !reset.is_zero() => {
+        let reset = hints.reset.filter(|reset| !reset.is_zero()).unwrap_or(RESET_UNKNOWN);
+        self.slowed = match hints.remaining {
+            Some(remaining) if percent < self.slow_below_percent => {
                 let lasting = remaining.max(1.0) / reset.as_secs_f64();
                 self.tokens = self.tokens.min(1.0);
                 Some(Slowed { per_second: lasting.min(self.per_second), until: now + reset })

@@ -17,7 +17,7 @@ mod secret;
 pub use addresses::is_private;
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
 pub use column_type::{ColumnType, ParseColumnTypeError};
-pub use constraints::Constraints;
+pub use constraints::{AllowedValue, Constraints};
 pub use drift::{DriftEvent, DriftKind};
 pub use failure::{Failure, FailureKind};
 pub use names::{is_plain_name, nearest_name, snake_case};

@@ -29,7 +29,7 @@ async fn plan_tells_what_a_run_would_do_and_writes_nothing() {
     let (told, end) = planned.trim_end().rsplit_once(' ').unwrap();
     assert!(end.parse::<chrono::DateTime<chrono::Utc>>().is_ok(), "{end}");
     insta::assert_snapshot!(told.replace(lab.lake().to_str().unwrap(), "…"));
-    assert_eq!(std::fs::read_dir(lab.lake()).unwrap().count(), 0);
+    assert!(!lab.lake().exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,4 +49,21 @@ async fn verify_lists_every_finding() {
     for (line, kind) in found.lines().zip(kinds) {
         assert!(line.contains(kind), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_is_not_there_is_not_verified() {
+    let lab = Lab::start(tenant(10)).await;
+    assert!(lab.cxlake(&["verify"]).expect(2).stderr.contains("there is none"));
+    assert!(!lab.lake().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_gone_is_no_failure() {
+    let lab = Lab::start(tenant(10)).await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = lab.command(&["plan", "--from", "2024-01-01", "--to", "2024-01-08"]);
+    let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }

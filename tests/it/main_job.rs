@@ -230,3 +230,75 @@ async fn days_are_looked_back_at() {
         .collect();
     assert_eq!(dates, ["2024-01-01", "2024-01-02", "2024-01-03"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_the_configuration_that_changes_is_applied_to_committed_windows() {
+    let mut lab = Lab::start(tenant(500)).await;
+    lab.replace("time_column = \"startTime\"", "");
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    for (from, to) in [
+        ("key = [\"interactionId\"]", "key = [\"interactionId\"]\ntime_column = \"startTime\""),
+        ("max_quarantined_percent = 20.0", "max_quarantined_percent = 20.0\nunknown_key = \"quarantine\""),
+        ("page_records = 500", "page_records = 500\nmax_record_mib = 2"),
+    ] {
+        lab.replace(from, to);
+        assert_eq!(lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).statuses(), ["committed"], "{to}");
+        assert_eq!(lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).statuses(), ["unchanged"], "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_does_not_look_back_again() {
+    let mut lab = Lab::start(tenant(100)).await;
+    lab.replace("page_records = 500", "page_records = 500\nlookback_days = 2");
+    let shards = lab.cxlake(&["plan", "--json", "--date", "2024-01-03"]).expect(0).stdout;
+    let shards: Vec<serde_json::Value> = serde_json::from_str(&shards).unwrap();
+    assert_eq!(shards.len(), 3);
+    assert_eq!(lab.cxlake(&["run", "--shard", &shards[2].to_string()]).expect(0).statuses(), ["committed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_have_settled_do_not_wait_for_one_that_has_not() {
+    let lab = Lab::start(tenant(100)).await;
+    let zone: chrono_tz::Tz = lab.simulator.settings().time_zone.parse().unwrap();
+    let today = chrono::Utc::now().with_timezone(&zone).date_naive();
+    let (from, to) = ((today - chrono::Days::new(2)).to_string(), (today + chrono::Days::new(1)).to_string());
+    let outcome = lab.cxlake(&["run", "--from", &from, "--to", &to]).expect(5);
+    assert_eq!(outcome.summary()["status"], "partial");
+    assert_eq!(outcome.statuses()[0], "committed");
+    assert_eq!(outcome.statuses()[2], "failed");
+    assert!(outcome.summary()["retry_after_seconds"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_beat_the_environment() {
+    let lab = Lab::start(tenant(100)).await;
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let output = lab.command(arguments).envs(variables.iter().copied()).output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let summary: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+        (output.status.code().unwrap(), summary["windows"][0]["window"]["date"].as_str().map(str::to_owned))
+    };
+    let date = [("CXLAKE_DATE", "2024-02-01"), ("CXLAKE_QUIET", "1"), ("CXLAKE_TENANT", "")];
+    assert_eq!(run(&["run"], &date), (0, Some("2024-02-01".to_owned())));
+    let days = ["run", "--from", "2024-01-05", "--to", "2024-01-06"];
+    assert_eq!(run(&days, &date), (0, Some("2024-01-05".to_owned())));
+    assert_eq!(run(&["run"], &[]), (2, None));
+    assert_eq!(run(&["run"], &[("CXLAKE_DATE", "2024-02-01"), ("CXLAKE_WINDOW", "a/b")]), (2, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_logs_are_json_and_stdout_is_the_summary_alone() {
+    let lab = Lab::start(tenant(100)).await;
+    for arguments in [["run", "--date", "2024-01-01"], ["run", "--date", "2024-01-01x"], ["run", "--report", "cals"]] {
+        let output = lab.command(&arguments).args(["--log-format", "json"]).output().unwrap();
+        if arguments[2].ends_with('x') {
+            assert_eq!(output.status.code(), Some(2), "clap's own errors are for people");
+            continue;
+        }
+        for line in String::from_utf8(output.stderr).unwrap().lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+        }
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+    }
+}

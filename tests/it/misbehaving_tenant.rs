@@ -238,3 +238,52 @@ async fn a_certificate_that_is_not_trusted_ends_the_run_at_once() {
     assert!(outcome.message().contains("certificate is not trusted"), "{}", outcome.message());
     assert_eq!(outcome.summary()["api"]["retries"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_make_no_sense_stop_nothing() {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for reset in ["1e19", "1800000000", "-1", "NaN", ""] {
+        let headers = vec![
+            header("X-RateLimit-Limit", "100"),
+            header("X-RateLimit-Remaining", "1"),
+            header("X-RateLimit-Reset", reset),
+        ];
+        let mut lab = Lab::start(small()).await;
+        lab.replace("retry_attempts = 4", "retry_attempts = 4\nslow_below_percent = 0");
+        let what = Effect::Status { code: 503, headers, body: String::new() };
+        lab.simulator.play(on_page(500, what));
+        lab.cxlake(&RUN).expect(0);
+    }
+    let asks_too_much = Effect::Status {
+        code: 200,
+        headers: vec![header("Retry-After", "18446744073709551615")],
+        body: "{}".to_owned(),
+    };
+    let lab = Lab::start(small()).await;
+    lab.simulator.play(on_page(500, asks_too_much));
+    let summary = lab.cxlake(&RUN).expect(5).summary();
+    let wait = summary["retry_after_seconds"].as_u64().unwrap();
+    assert!((86_300..=86_400).contains(&wait), "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_is_bounded_in_tries_too() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("retry_attempts = 4", "retry_attempts = 2");
+    lab.simulator.play(Fault { times: 0, ..on_page(500, status(429, None)) });
+    assert!(lab.cxlake(&RUN).expect(5).complaint().contains("the tenant throttles"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_no_tenant_has_are_refused_before_any_call() {
+    let lab = Lab::start(small()).await;
+    for arguments in [
+        ["run", "--from", "0001-01-01", "--to", "9999-12-31"],
+        ["run", "--from", "2024-01-02", "--to", "2024-01-02"],
+        ["run", "--from", "2024-01-02", "--to", "2024-01-01"],
+    ] {
+        lab.cxlake(&arguments).expect(2);
+    }
+    lab.cxlake(&["run", "--date=+262142-12-31"]).expect(2);
+    assert!(lab.simulator.calls().is_empty());
+}

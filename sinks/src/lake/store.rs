@@ -91,6 +91,36 @@ impl Lake {
         }
     }
 
+    /// Opens a lake without making a folder for it; where there is none yet, the lake is empty and
+    /// what is written to it is lost.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub fn open_to_read(location: &LakeLocation) -> Result<Self, SinkFailure> {
+        match local_folder(&location.url) {
+            Some(folder) if !folder.exists() => {
+                let store = Arc::new(object_store::memory::InMemory::new());
+                let url = folder.display().to_string();
+                Ok(Self { store, prefix: Path::default(), local_root: None, url })
+            }
+            _ => Self::open(location),
+        }
+    }
+
+    /// Opens a lake that must be there.
+    ///
+    /// # Errors
+    /// As [`Lake::open`], and where there is none.
+    pub fn open_existing(location: &LakeLocation) -> Result<Self, SinkFailure> {
+        match local_folder(&location.url) {
+            Some(folder) if !folder.exists() => Err(SinkFailure::configuration(
+                format!("open the lake {}: there is none", location.url),
+                "check `url` in [lake]",
+            )),
+            _ => Self::open(location),
+        }
+    }
+
     fn open_folder(folder: PathBuf, url: &str) -> Result<Self, SinkFailure> {
         let unusable = |error: &dyn std::fmt::Display| {
             SinkFailure::unavailable(
@@ -155,6 +185,7 @@ impl Lake {
     /// The URL of an object, as other programs read it.
     pub fn uri(&self, key: &str) -> String {
         match &self.local_root {
+            Some(root) if self.url.starts_with("file://") => format!("file://{}", root.join(key).display()),
             Some(root) => root.join(key).display().to_string(),
             None => format!("{}/{key}", self.url),
         }
@@ -300,5 +331,14 @@ impl Lake {
             hash.update(&chunk.map_err(failed)?);
         }
         Ok(crate::parquet::hex(&hash.finalize()))
+    }
+}
+
+/// The folder of a lake in one.
+fn local_folder(url: &str) -> Option<PathBuf> {
+    match Url::parse(url) {
+        Ok(parsed) if parsed.scheme() == "file" => parsed.to_file_path().ok(),
+        Ok(parsed) if parsed.scheme().len() > 1 => None,
+        _ => Some(PathBuf::from(url)),
     }
 }

@@ -20,6 +20,9 @@ const CREATED_BY: &str = "cxlake";
 /// One absent id in a hundred is looked up in vain: the filter costs about 10 bits a row.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
+/// A row group is held in memory until it is whole.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+
 /// How Parquet files are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParquetOptions {
@@ -120,6 +123,7 @@ fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterProp
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(compression)
         .set_max_row_group_row_count(Some(options.row_group_rows))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
         .set_dictionary_enabled(true);
     Ok(options.bloom_columns.iter().fold(builder, |builder, name| bloom_filter(builder, schema, name, options)).build())

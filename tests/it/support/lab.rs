@@ -46,9 +46,9 @@ impl Outcome {
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// What is for people, without the log.
+    /// The error that ended the run, as people read it.
     pub(crate) fn complaint(&self) -> String {
-        self.stderr.lines().filter(|line| !line.starts_with('{')).collect::<Vec<_>>().join("\n")
+        complaint(&self.stderr)
     }
 
     /// The error of the summary.
@@ -66,6 +66,20 @@ impl Outcome {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
         self
     }
+}
+
+/// The last error of a log of JSON lines, with its hint.
+pub(crate) fn complaint(log: &str) -> String {
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let Some(last) = lines.rfind(|line| line["level"] == "ERROR" && line["message"].is_string()) else {
+        return log.to_owned();
+    };
+    let mut text = format!("error: {}", last["message"].as_str().unwrap_or_default());
+    if let Some(hint) = last["hint"].as_str() {
+        text.push_str("\nhint: ");
+        text.push_str(hint);
+    }
+    text
 }
 
 const METRICS: [&str; 4] = ["duration", "holdTime", "wrapUpTime", "talkTime"];

@@ -6,7 +6,7 @@ mod python;
 mod s3;
 mod tls;
 
-pub(crate) use lab::{Lab, Outcome, tenant};
+pub(crate) use lab::{Lab, Outcome, complaint, tenant};
 pub(crate) use python::python;
 pub(crate) use s3::S3Server;
 pub(crate) use tls::TlsServer;
