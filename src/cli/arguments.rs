@@ -89,8 +89,8 @@ pub(super) enum Command {
     Demo(DemoCommand),
     /// Print the JSON Schema of what cxlake reads and writes
     Schema {
-        /// Of what
-        of: SchemaKind,
+        /// Of what; all in one object if left out
+        of: Option<SchemaKind>,
     },
     /// Print completions for a shell
     Completions {

@@ -131,7 +131,19 @@ pub(super) async fn verify(global: &Global, selection: &SelectionArguments) -> u
     }))
 }
 
-pub(super) fn schema(of: SchemaKind) -> u8 {
+pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
+    let Some(of) = of else {
+        let all = [
+            ("configuration", crate::schemas::CONFIGURATION),
+            ("manifest", crate::schemas::MANIFEST),
+            ("registry", crate::schemas::REGISTRY),
+            ("summary", crate::schemas::SUMMARY),
+        ];
+        let members: Vec<String> =
+            all.iter().map(|(name, schema)| format!("\"{name}\": {}", schema.trim_end())).collect();
+        render::text(&format!("{{{}}}\n", members.join(",\n")));
+        return 0;
+    };
     render::text(match of {
         SchemaKind::Columns => crate::schemas::STANDARD_COLUMNS,
         SchemaKind::Configuration => crate::schemas::CONFIGURATION,

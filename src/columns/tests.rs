@@ -454,3 +454,9 @@ fn of_a_record_that_is_too_long_the_beginning_and_the_hash_are_kept() {
     assert!(record.starts_with(kept.as_str()) && kept.len() > 65_000 && kept.len() <= 65_536);
     assert!(outcome.quarantine[0]["violations"].contains(&format!("{} bytes, sha256 ", record.len())));
 }
+
+#[test]
+fn no_pattern_takes_more_than_linear_time() {
+    let hostile = Metric::of("string").with(|constraints| constraints.pattern = Some("^(a+)+$".to_owned()));
+    reject(&hostile, &format!("\"{}!\"", "a".repeat(50_000)), "pattern");
+}

@@ -121,6 +121,8 @@ async fn run_tenant(
     let windows = request.windows(reports, &ready)?;
     pacing::fits_the_quota(client, &ready, &windows, environment).await?;
     let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, &windows)?;
+    // A pattern that cannot be checked stops the run before anything is written.
+    reports.iter().try_for_each(|report| ready.decode_plan(report).map(drop))?;
     let ready = ready.with_registry_written(preflight).await?;
     let indices: Vec<usize> = windows
         .iter()

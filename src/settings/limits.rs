@@ -44,7 +44,7 @@ pub const TOKEN_LIFE_CEILING_SECS: u64 = 3600;
 /// The longest answer on the wire.
 pub const WIRE_BYTES: usize = 64 << 20;
 /// How many times its size on the wire an answer may inflate to: reports inflate 5 to 20 times.
-pub const INFLATE_RATIO: usize = 100;
+pub const INFLATE_RATIO: usize = 200;
 /// What any answer may inflate to, however small it is on the wire.
 pub const INFLATE_RATIO_FREE_BYTES: usize = 1 << 20;
 /// A body that comes more slowly is asked for again: the next connection may be better.

@@ -1,6 +1,6 @@
 //! Faults of the tenant: what passes is tried again, what does not publishes nothing.
 
-use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
+use cxlake_simulator::{CallKind, Effect, Fault, RateLimit, TenantSettings};
 
 use crate::support::faults::{ends_exact, ends_unpublished, on_page, small, status};
 use crate::support::{Lab, TlsServer};
@@ -286,4 +286,16 @@ async fn spans_that_no_tenant_has_are_refused_before_any_call() {
     }
     lab.cxlake(&["run", "--date=+262142-12-31"]).expect(2);
     assert!(lab.simulator.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_the_tenants_limit_lasts_until_its_reset() {
+    let rate_limit = Some(RateLimit { limit: 20, window_seconds: 3 });
+    let mut lab = Lab::start(TenantSettings { rate_limit, duplicate_every: 0, bad_every: 0, ..small() }).await;
+    lab.replace("page_records = 500", "page_records = 50");
+    lab.replace("burst = 100", "burst = 100\npages_in_flight = 2");
+    let summary = lab.cxlake(&RUN).expect(0).summary();
+    // Forty pages are twice the limit: at full speed the second half would have been throttled.
+    assert!(summary["api"]["throttled"].as_u64().unwrap() <= 2, "{summary}");
+    lab.compare_day(&lab.lake(), DAY, false);
 }

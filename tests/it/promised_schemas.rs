@@ -22,6 +22,15 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+#[test]
+fn all_schemas_are_printed_together_too() {
+    let output = Command::new(env!("CARGO_BIN_EXE_cxlake")).arg("schema").output().unwrap();
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for of in ["configuration", "manifest", "registry", "summary"] {
+        assert_eq!(all[of], schema(of), "{of}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn summaries_manifests_and_registries_follow_their_schemas() {
     let lab = Lab::start(tenant(500)).await;

@@ -64,6 +64,10 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
+        // Every failure says what to do about it.
+        if let Some(error) = self.stdout.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok()) {
+            assert!(!error["error"].is_object() || error["error"]["hint"].is_string(), "{error}");
+        }
         self
     }
 }
