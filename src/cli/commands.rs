@@ -24,11 +24,22 @@ fn read_configuration(path: &Path) -> Result<Settings, Failure> {
         Failure::configuration(format!("read the configuration {}: {error}", path.display()))
             .hint("name it with --config or CXLAKE_CONFIG; the README shows one")
     })?;
-    let surroundings = settings::Surroundings {
-        variable: &|name| std::env::var(name).ok(),
-        text_file: &|path| std::fs::read_to_string(path),
-    };
+    let surroundings =
+        settings::Surroundings { variable: &|name| std::env::var(name).ok(), text_file: &read_secret_file };
     read_settings(&path.display().to_string(), &text, &surroundings)
+}
+
+/// Reads the file of a secret, and says so where others can read it too.
+fn read_secret_file(path: &str) -> std::io::Result<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            tracing::warn!(path, mode = format!("{mode:o}"), "others can read the file of a secret: chmod 600 it");
+        }
+    }
+    std::fs::read_to_string(path)
 }
 
 /// Shows what a command found, or why it failed.

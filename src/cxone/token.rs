@@ -181,4 +181,39 @@ mod tests {
             check(nonsense, 300.0);
         }
     }
+
+    /// A token with these claims, and the keys that verify it.
+    fn signed(claims: &Value) -> (String, JwkSet) {
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+        use jsonwebtoken::jwk::Jwk;
+        use jsonwebtoken::{EncodingKey, Header};
+
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), claims, &key).unwrap();
+        (token, JwkSet { keys: vec![Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()] })
+    }
+
+    #[test]
+    fn only_a_token_that_is_signed_and_valid_now_is_trusted() {
+        fn check(claims: &str, trusted: bool) {
+            let (token, keys) = signed(&serde_json::from_str(claims).unwrap());
+            assert_eq!(verify(&token, &keys).is_ok(), trusted, "{claims}: {:?}", verify(&token, &keys));
+        }
+        let (far, past) = (4_102_444_800_u64, 946_684_800_u64);
+        check(&format!(r#"{{"exp":{far}}}"#), true);
+        check(&format!(r#"{{"exp":{far},"nbf":{past}}}"#), true);
+        check(&format!(r#"{{"exp":{far},"nbf":{far}}}"#), false);
+        check(&format!(r#"{{"exp":{past}}}"#), false);
+        check(&format!(r#"{{"exp":"{far}"}}"#), false);
+        check("{}", false);
+        let (token, _) = signed(&serde_json::json!({ "exp": far }));
+        let (_, other_keys) = signed(&serde_json::json!({ "exp": far }));
+        assert!(verify(&token, &other_keys).is_err(), "signed by another key");
+        assert!(verify(&token, &JwkSet { keys: Vec::new() }).is_err(), "no keys");
+        let secret = jsonwebtoken::EncodingKey::from_secret(b"public");
+        let symmetric =
+            jsonwebtoken::encode(&jsonwebtoken::Header::default(), &serde_json::json!({ "exp": far }), &secret);
+        assert!(verify(&symmetric.unwrap(), &other_keys).unwrap_err().message.contains("not asymmetric"));
+    }
 }

@@ -83,3 +83,17 @@ async fn temporary_files_are_private_and_gone_at_the_end() {
     assert!(!modes.is_empty() && modes.iter().all(|mode| *mode == 0o700), "{modes:?}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_comes_from_a_file_too_and_one_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut lab = Lab::start(small()).await;
+    let path = lab.folder().join("secret");
+    std::fs::write(&path, format!("{}\n", lab.simulator.settings().client_secret)).unwrap();
+    lab.replace("client_secret = { env = \"CXONE_CLIENT_SECRET\" }", &format!("client_secret = {{ file = {path:?} }}"));
+    for (mode, told) in [(0o600, false), (0o644, true)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let outcome = lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+        assert_eq!(outcome.stderr.contains("others can read the file of a secret"), told, "{mode:o}");
+    }
+}

@@ -79,15 +79,17 @@ async fn t07_the_rules_of_zones_are_told_by_their_version() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t08_a_window_is_closed_by_the_tenants_clock() {
-    // The clock that counts is in the `Date` of the tenant's answers; it runs as ours does here, so a
-    // day that is under way has not settled, and yesterday's has.
     let lab = Lab::start(small()).await;
     let zone: chrono_tz::Tz = lab.simulator.settings().time_zone.parse().unwrap();
     let today = chrono::Utc::now().with_timezone(&zone).date_naive();
-    let outcome = lab.cxlake(&["run", "--date", &today.to_string()]).expect(5);
+    let day = |before: u64| (today - chrono::Days::new(before)).to_string();
+    assert!(lab.cxlake(&["run", "--date", &day(0)]).expect(5).message().contains("has not settled"));
+    lab.cxlake(&["run", "--date", &day(2)]).expect(0);
+    // By the tenant's clock it is four days earlier than by ours: then that day is not over either.
+    lab.simulator.change(|settings| settings.clock_ahead_seconds = -4 * 86_400);
+    let outcome = lab.cxlake(&["run", "--date", &day(2)]).expect(5);
     assert!(outcome.message().contains("has not settled"), "{}", outcome.message());
-    let long_ago = today - chrono::Days::new(2);
-    lab.cxlake(&["run", "--date", &long_ago.to_string()]).expect(0);
+    assert!(outcome.stderr.contains("our clock and the tenant's differ"), "{}", outcome.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
