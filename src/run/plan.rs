@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::preflight::{Preflight, TenantReady, prepare};
 use super::summary::WindowBounds;
 use super::{Environment, RunRequest, request};
-use crate::cxone::{Client, Place, Quota, ReportReader, ReportRequest};
+use crate::cxone::{Client, Place, Quota};
 use crate::settings::limits::COUNTED_WINDOWS;
 use crate::settings::{ReportSettings, Settings};
 use crate::vocabulary::{DriftEvent, Failure};
@@ -184,16 +184,6 @@ pub(super) async fn total(
     report: &ReportSettings,
     window: Window,
 ) -> Result<u64, Failure> {
-    let (_, custom_metrics) = ready.decode_plan(report)?;
-    let request = ReportRequest {
-        report: report.report.clone(),
-        metrics: report.metrics.iter().map(|column| column.source.clone()).collect(),
-        custom_metrics,
-        group_by: report.group_by.iter().map(|column| column.source.clone()).collect(),
-        group: report.group.clone(),
-        from: window.first_instant(),
-        to: window.last_instant(),
-        time_zone: ready.time_zone.name().to_owned(),
-    };
-    Ok(ReportReader::new(client.clone(), request).page(&Place::Offset(0), 1).await?.total)
+    let (_, reader) = ready.reader(client, report, &window)?;
+    Ok(reader.page(&Place::Offset(0), 1).await?.total)
 }

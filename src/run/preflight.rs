@@ -9,7 +9,7 @@ use cxlake_sinks::parquet::{Codec, ParquetOptions};
 
 use super::{Environment, registry_store};
 use crate::columns::{DecodePlan, PlanRequest, UnknownKeys};
-use crate::cxone::Client;
+use crate::cxone::{self, Client, ReportReader};
 use crate::registry::{
     CatalogMetric, MetricOverride, RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve,
 };
@@ -18,6 +18,7 @@ use crate::settings::{
     UnknownKeyPolicy,
 };
 use crate::vocabulary::{DriftEvent, Failure, snake_case};
+use crate::window::Window;
 
 /// How often a registry version is made anew because another run made the same number.
 const REGISTRY_RACES: u32 = 5;
@@ -247,6 +248,30 @@ impl TenantReady {
             max_record_bytes: report.max_record_bytes,
         })?;
         Ok((plan, metrics))
+    }
+}
+
+impl TenantReady {
+    /// Reads a report's window, and how its records become rows.
+    pub(super) fn reader(
+        &self,
+        client: &Client,
+        report: &ReportSettings,
+        window: &Window,
+    ) -> Result<(DecodePlan, ReportReader), Failure> {
+        let (plan, custom_metrics) = self.decode_plan(report)?;
+        let sources = |columns: &[StandardColumn]| columns.iter().map(|column| column.source.clone()).collect();
+        let request = cxone::ReportRequest {
+            report: report.report.clone(),
+            metrics: sources(&report.metrics),
+            custom_metrics,
+            group_by: sources(&report.group_by),
+            group: report.group.clone(),
+            from: window.first_instant(),
+            to: window.last_instant(),
+            time_zone: self.time_zone.name().to_owned(),
+        };
+        Ok((plan, ReportReader::new(client.clone(), request)))
     }
 }
 

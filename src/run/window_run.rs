@@ -12,7 +12,7 @@ use super::preflight::{Preflight, TenantReady};
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
 use super::{Environment, RunRequest};
 use crate::columns::Typed;
-use crate::cxone::{Client, ReportReader, ReportRequest};
+use crate::cxone::Client;
 use crate::extraction::PagingLimits;
 use crate::pipeline::{ExtractedWindow, WindowFault, WindowJob, extract_window};
 use crate::settings::ReportSettings;
@@ -142,23 +142,8 @@ impl WindowRun<'_> {
     }
 
     async fn extract(&self, folder: &std::path::Path) -> Result<ExtractedWindow, WindowFault> {
-        let (plan, custom_metrics) = self.ready.decode_plan(self.report).map_err(WindowFault::Failed)?;
-        let sources = |columns: &[crate::settings::StandardColumn]| -> Vec<String> {
-            columns.iter().map(|column| column.source.clone()).collect()
-        };
-        let reader = ReportReader::new(
-            self.client.clone(),
-            ReportRequest {
-                report: self.report.report.clone(),
-                metrics: sources(&self.report.metrics),
-                custom_metrics,
-                group_by: sources(&self.report.group_by),
-                group: self.report.group.clone(),
-                from: self.window.first_instant(),
-                to: self.window.last_instant(),
-                time_zone: self.ready.time_zone.name().to_owned(),
-            },
-        );
+        let reader = self.ready.reader(self.client, self.report, &self.window);
+        let (plan, reader) = reader.map_err(WindowFault::Failed)?;
         let job = WindowJob {
             window: self.window,
             time_zone: self.ready.time_zone.name().to_owned(),
