@@ -12,6 +12,7 @@ mod request;
 pub mod summary;
 mod verify;
 mod window_run;
+mod work_folder;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

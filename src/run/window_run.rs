@@ -10,6 +10,7 @@ use cxlake_sinks::parquet::StagedFile;
 
 use super::preflight::{Preflight, TenantReady};
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
+use super::work_folder::WorkFolder;
 use super::{Environment, RunRequest};
 use crate::columns::Typed;
 use crate::cxone::Client;
@@ -78,10 +79,7 @@ impl WindowRun<'_> {
                 Read::default(),
             ));
         }
-        let folder = private_folder().map_err(|error| {
-            Failure::unavailable(format!("create a temporary folder: {error}"))
-                .hint("check that the disk has room and may be written to; TMPDIR names another place")
-        })?;
+        let folder = WorkFolder::create()?;
         let extracted = self.extract_stable(folder.path()).await?;
         let read = Read { drift: self.unknown_keys(&extracted.typed), rejects: extracted.typed.rejects.clone() };
         let rows = counts(&extracted);
@@ -172,16 +170,15 @@ impl WindowRun<'_> {
         let worst =
             worst.map(|((rule, path), count)| format!("; most often {rule} at {path:?}: {count}")).unwrap_or_default();
         let staged = extracted.quarantine.finish(&self.key_values(0, &extracted.typed))?;
-        let kept = staged.file.into_temp_path();
         let target = std::env::temp_dir().join(format!(
             "cxlake-rejects-{}-{}-{}.parquet",
             self.report.name,
             self.window.name(),
             self.environment.run_id
         ));
-        let kept = match std::fs::copy(&kept, &target) {
+        let kept = match staged.file.persist_noclobber(&target) {
             Ok(_) => format!("the rejects are in {}", target.display()),
-            Err(error) => format!("the rejects could not be kept: {error}"),
+            Err(error) => format!("the rejects could not be kept: {}", error.error),
         };
         Err(Failure::new(
             FailureKind::Quality,
@@ -312,14 +309,6 @@ impl WindowRun<'_> {
             rejects: read.rejects,
         }
     }
-}
-
-/// A temporary folder that only this user can look into.
-fn private_folder() -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.prefix("cxlake-").tempdir()
 }
 
 fn counts(extracted: &ExtractedWindow) -> RowCounts {

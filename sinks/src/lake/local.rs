@@ -39,7 +39,8 @@ fn publish_blocking(target: &Path, staging: &Path, source: &Path, seen: Option<&
     set_readable(staged.path())?;
     staged.as_file().sync_all()?;
 
-    let lock = File::create(staging.join(format!("{name}.lock")))?;
+    // Not truncated: whoever may write to the folder may have put a link to another file there.
+    let lock = File::options().create(true).write(true).truncate(false).open(staging.join(format!("{name}.lock")))?;
     lock.lock()?;
     if current(target)? != seen.cloned() {
         return Ok(Put::Doubtful("the file changed meanwhile".to_owned()));
