@@ -7,7 +7,7 @@ use super::cells::{Cell, Cells};
 use super::plan::{DecodePlan, KeyTable, UnknownKeys};
 use super::rules::Broken;
 use super::violation::{Rule, Violation};
-use crate::settings::limits::RECORD_DEPTH;
+use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS};
 use crate::vocabulary::json::{self, Field, array_elements, decode_string, object_fields, pointer_token};
 use crate::window::Window;
 
@@ -77,6 +77,12 @@ impl RecordJudge {
                 self.note(Rank::Container, Violation::new("", Rule::Type, expected, Some(bytes)));
                 return;
             }
+        }
+        // A key takes five bytes at least.
+        if bytes.len() > 5 * RECORD_KEYS && json::key_count(bytes) > RECORD_KEYS {
+            let violation = Violation::new("", Rule::Length, format!("at most {RECORD_KEYS} keys"), Some(bytes));
+            self.note(Rank::Container, violation);
+            return;
         }
         let mut custom: Option<Range<usize>> = None;
         for field in object_fields(bytes, 0).flatten() {

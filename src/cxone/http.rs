@@ -200,7 +200,7 @@ impl Http {
             if wait > LONG_WAIT {
                 tracing::info!(call = call.path(), seconds = wait.as_secs(), "waiting for the tenant's pace");
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(self.surroundings.clock.machine_time(wait)).await;
         }
     }
 }
@@ -244,7 +244,7 @@ impl<'a> Tries<'a> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(call = self.call.path(), attempt = tries, wait_ms, %reason, "trying again");
         retries.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(surroundings.clock.machine_time(wait)).await;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn quiet_hours(
 pub(super) async fn wait_outside_quiet_hours(quiet_hours: &[QuietHours], zone: Tz, environment: &Environment) {
     while let Some(wait) = remaining(quiet_hours, zone, environment.surroundings.clock.now()) {
         tracing::info!(seconds = wait.as_secs(), "quiet hours: a large run goes on after them");
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(environment.surroundings.clock.machine_time(wait)).await;
     }
 }
 

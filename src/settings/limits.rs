@@ -21,6 +21,9 @@ pub const BODY_BYTES: usize = 256 << 20;
 pub const SMALL_BODY_BYTES: usize = 32 << 20;
 /// The deepest nesting of a record, that of the usual parsers being 64 to 128.
 pub const RECORD_DEPTH: usize = 64;
+/// The most keys of a record, those inside of its values included: names are held to find those that
+/// come twice, and reports have a few hundred.
+pub const RECORD_KEYS: usize = 10_000;
 /// Pages of a catalog: beyond it the tenant repeats its page tokens.
 pub const CATALOG_PAGES: usize = 10_000;
 /// How often a window is read again when its data moved while it was paged (tenant API, "Answers").

@@ -1,6 +1,6 @@
 //! Time and randomness come in from outside, so that rules stay pure and tests exact.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -10,6 +10,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
     /// A clock that never goes backwards, for pacing and for the life of tokens.
     fn monotonic(&self) -> Instant;
+    /// How long the machine takes until this clock has gone on by `wait`.
+    fn machine_time(&self, wait: Duration) -> Duration {
+        wait
+    }
 }
 
 /// The machine's clocks.

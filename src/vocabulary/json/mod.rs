@@ -6,5 +6,5 @@ mod scan;
 mod text;
 
 pub use object::{Field, array_elements, object_fields};
-pub use scan::{SyntaxError, number_end, skip_whitespace, value_end};
+pub use scan::{SyntaxError, key_count, number_end, skip_whitespace, value_end};
 pub use text::{LoneSurrogate, append_string, decode_string, pointer_token};

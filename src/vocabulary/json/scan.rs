@@ -79,6 +79,21 @@ pub fn value_end(bytes: &[u8], at: usize) -> Result<(usize, usize), SyntaxError>
     }
 }
 
+/// How many keys a text that follows the grammar has, at all levels together.
+pub fn key_count(bytes: &[u8]) -> usize {
+    // A colon that is no key's is inside of a string.
+    let mut count = 0;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        at = match byte {
+            b'"' => string_end(bytes, at).unwrap_or(bytes.len()),
+            _ => at + 1,
+        };
+        count += usize::from(*byte == b':');
+    }
+    count
+}
+
 /// Past a key, its colon and the whitespace after it.
 fn key_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
     let at = skip_whitespace(bytes, string_end(bytes, at)?);
@@ -192,6 +207,12 @@ mod tests {
 
     fn is_json(text: &[u8]) -> bool {
         value_end(text, 0).is_ok_and(|(end, _)| skip_whitespace(text, end) == text.len())
+    }
+
+    #[test]
+    fn keys_are_counted_at_all_levels_and_colons_of_texts_are_not() {
+        assert_eq!(key_count(br#"{"a":{"b:\":":[{"c" : ":"}]},"d":1}"#), 4);
+        assert_eq!(key_count(b"[1,2]"), 0);
     }
 
     #[test]
