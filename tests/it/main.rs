@@ -8,6 +8,7 @@ mod bad_input;
 mod checks;
 mod floors;
 mod help;
+mod hostile_machine;
 mod main_job;
 mod memory;
 mod misbehaving_tenant;

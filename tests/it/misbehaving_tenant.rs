@@ -1,9 +1,12 @@
 //! Faults of the tenant: what passes is tried again, what does not publishes nothing.
 
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
 use cxlake_simulator::{CallKind, Effect, Fault, RateLimit, TenantSettings};
 
 use crate::support::faults::{ends_exact, ends_unpublished, on_page, small, status};
-use crate::support::{Lab, TlsServer};
+use crate::support::{FastClock, Lab, TlsServer, run_here};
 
 const DAY: &str = "2024-01-01";
 const RUN: [&str; 3] = ["run", "--date", DAY];
@@ -192,25 +195,43 @@ async fn no_interval_holds_more_calls_than_the_bucket_allows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_run_waits_outside_of_quiet_hours_and_a_small_one_does_not() {
-    let mut lab = Lab::start(small()).await;
-    lab.replace("retry_attempts = 4", "retry_attempts = 4\nquiet_hours = [\"00:00-24:00\"]");
-    lab.cxlake(&RUN).expect(0);
-    lab.simulator.clear_calls();
-    let mut large = lab
-        .command(&["run", "--from", "2024-01-01", "--to", "2024-01-15"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    assert!(large.try_wait().unwrap().is_none(), "it waits");
-    assert!(std::process::Command::new("kill").args(["-TERM", &large.id().to_string()]).status().unwrap().success());
-    let output = large.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("quiet hours"));
-    assert!(!lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")));
-    lab.replace("00:00-24:00", "8 to 6");
+    const TIMES: u32 = 2_000;
+    // Half an hour before the end of quiet hours in New York.
+    let before_their_end: DateTime<Utc> = "2024-03-01T22:30:00Z".parse().unwrap();
+    let mut lab = Lab::start(TenantSettings { records_per_day: 50, bad_every: 0, duplicate_every: 0, ..small() }).await;
+    lab.replace("retry_attempts = 4", "retry_attempts = 4\nquiet_hours = [\"08:00-18:00\"]");
+    for (to, waits) in [("2024-01-02", false), ("2024-01-15", true)] {
+        lab.simulator.clear_calls();
+        let begin = Instant::now();
+        let summary = run_here(&lab, "2024-01-01", to, FastClock::new(before_their_end, TIMES)).await;
+        assert_eq!(summary.exit_code, 0, "{summary:?}");
+        let half_an_hour = Duration::from_secs(30 * 60) / TIMES;
+        let first = lab.simulator.calls().iter().find(|call| call.path.ends_with("data-download")).unwrap().at_ms;
+        let signed_in = lab.simulator.calls()[0].at_ms;
+        assert!(begin.elapsed() >= if waits { half_an_hour } else { Duration::ZERO });
+        let waited = Duration::from_millis(first - signed_in) >= half_an_hour * 9 / 10;
+        assert_eq!(waited, waits, "until {to}");
+    }
+    lab.compare_day(&lab.lake(), "2024-01-14", false);
+    lab.replace("08:00-18:00", "8 to 6");
     assert!(lab.cxlake(&RUN).expect(2).message().contains("\"8 to 6\" names no hours"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_runs_out_during_a_long_wait_is_replaced_before_the_next_call() {
+    const TIMES: u32 = 1_000;
+    for value in ["600", "100"] {
+        let mut lab = Lab::start(TenantSettings { expires_in: 300.into(), ..small() }).await;
+        lab.replace("retry_attempts = 4", "retry_attempts = 4\npages_in_flight = 1");
+        lab.simulator.play(on_page(1000, status(503, Some(value))));
+        lab.simulator.change(|settings| settings.duplicate_every = 0);
+        let summary = run_here(&lab, DAY, "2024-01-02", FastClock::new(Utc::now(), TIMES)).await;
+        assert_eq!(summary.exit_code, 0, "{summary:?}");
+        let calls = lab.simulator.calls();
+        let after = calls.iter().skip_while(|call| call.status != 503).nth(1).unwrap();
+        let token_is_new = after.path == "/api/v2/oauth/token";
+        assert_eq!(token_is_new, value == "600", "{}", after.path);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,25 +7,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use cxlake::cxone::Surroundings;
-use cxlake::run::{Environment, RunRecord, RunRequest, Span, run};
-use cxlake::settings::{self, read_settings};
-use cxlake::vocabulary::{NoProgress, Randomness, SystemClock};
+use cxlake::vocabulary::SystemClock;
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
 use crate::support::faults::status;
-use crate::support::{Lab, tenant};
+use crate::support::{Lab, run_here, tenant};
 
 const DAYS: [&str; 5] = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"];
 const FAULTS: usize = 200;
-
-struct NoJitter;
-
-impl Randomness for NoJitter {
-    fn fraction(&self) -> f64 {
-        0.0
-    }
-}
 
 /// A small generator of its own, so that a seed means the same for ever (SplitMix64).
 struct Random(u64);
@@ -107,25 +96,7 @@ async fn lab() -> Lab {
 
 /// Runs five days. The exit code.
 async fn run_days(lab: &Lab) -> u8 {
-    let tenant = lab.simulator.settings();
-    let surroundings = settings::Surroundings {
-        variable: &|name| {
-            Some(if name == "CXONE_CLIENT_ID" { &tenant.client_id } else { &tenant.client_secret }.clone())
-        },
-        text_file: &|path| std::fs::read_to_string(path),
-    };
-    let settings = read_settings("cxlake.toml", lab.configuration(), &surroundings).unwrap();
-    let environment = Environment {
-        surroundings: Surroundings { clock: Arc::new(SystemClock), randomness: Arc::new(NoJitter) },
-        progress: Arc::new(NoProgress),
-        run_id: "random".to_owned(),
-    };
-    let (from, to) = ("2024-01-01".parse().unwrap(), "2024-01-06".parse().unwrap());
-    let span = Span::Days { from, to };
-    let request = RunRequest { tenants: Vec::new(), reports: Vec::new(), span, skip_committed: false, look_back: true };
-    let record = RunRecord::new("random");
-    run(&settings, &request, &environment, &record).await;
-    record.summary().exit_code
+    run_here(lab, "2024-01-01", "2024-01-06", Arc::new(SystemClock)).await.exit_code
 }
 
 /// For each committed day the hash of its records, from its manifest.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cxlake_simulator::{CallKind, Effect, Fault, Quota, TenantSettings};
 
 use crate::support::faults::{ends_exact, ends_unpublished, for_ever, on_page, small, status};
-use crate::support::{Lab, tenant};
+use crate::support::{FastClock, Lab, PrivateNames, run_here, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -30,22 +30,24 @@ async fn a01_a_storm_of_429_costs_no_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a02_retry_after_is_kept_to_in_seconds_and_as_a_date() {
-    let date =
-        |after: i64| (chrono::Utc::now() + chrono::TimeDelta::seconds(after)).format("%a, %d %b %Y %H:%M:%S GMT");
-    for form in ["seconds", "date", "list"] {
-        let value = match form {
-            "seconds" => "2".to_owned(),
-            "list" => "1, 2".to_owned(),
-            // Dates have whole seconds, and the run has to begin first.
-            _ => date(5).to_string(),
-        };
-        let lab = ends_exact(small(), vec![on_page(0, status(503, Some(&value)))]).await;
+    const TIMES: u32 = 200;
+    let http_date = |after: i64| {
+        (chrono::Utc::now() + chrono::TimeDelta::seconds(after)).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    };
+    for value in ["100".to_owned(), "1, 100".to_owned(), http_date(200)] {
+        let mut lab = Lab::start(small()).await;
+        lab.replace("retry_attempts = 4", "retry_attempts = 4\npages_in_flight = 1");
+        lab.simulator.play(on_page(0, status(503, Some(&value))));
+        let summary = run_here(&lab, "2024-01-01", "2024-01-02", FastClock::new(chrono::Utc::now(), TIMES)).await;
+        assert_eq!(summary.exit_code, 0, "{value}: {summary:?}");
         let calls = lab.simulator.calls();
         let pages: Vec<u64> =
             calls.iter().filter(|call| call.path.ends_with("data-download")).map(|call| call.at_ms).collect();
-        assert!(pages[1] - pages[0] >= 1_900, "{value}: {pages:?}");
+        // A hundred seconds of that clock; a date loses what passed before its answer.
+        assert!(pages[1] - pages[0] >= 90_000 / u64::from(TIMES), "{value}: {pages:?}");
+        lab.compare_day(&lab.lake(), "2024-01-01", false);
     }
-    for garbage in ["0", "-5", "soon", &date(-60).to_string()] {
+    for garbage in ["0", "-5", "soon", &http_date(-60)] {
         ends_exact(small(), vec![on_page(0, status(503, Some(garbage)))]).await;
     }
 }
@@ -89,9 +91,16 @@ async fn a06_connections_that_fail_are_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a07_a_body_that_trickles_is_given_up() {
+    // Twenty kilobytes each second of the machine: by a clock of a hundred times, below the floor.
+    let lab = Lab::start(small()).await;
+    lab.simulator.play(on_page(500, Effect::Drip { bytes: 1_000, every_ms: 50 }));
+    let summary = run_here(&lab, "2024-01-01", "2024-01-02", FastClock::new(chrono::Utc::now(), 100)).await;
+    assert_eq!((summary.exit_code, summary.api.retries), (0, 1));
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+    // One that comes fast enough by the floor is bounded by the request's own time.
     let mut lab = Lab::start(small()).await;
     lab.replace("retry_attempts = 4", "retry_attempts = 4\nrequest_timeout_secs = 1");
-    lab.simulator.play(on_page(500, Effect::Drip { bytes: 10, every_ms: 50 }));
+    lab.simulator.play(on_page(500, Effect::Drip { bytes: 1_000, every_ms: 50 }));
     lab.cxlake(&RUN).expect(0);
     lab.compare_day(&lab.lake(), "2024-01-01", false);
 }
@@ -289,6 +298,13 @@ async fn a27_private_addresses_need_leave() {
         lab.replace(&wanted, &format!("na1 = \"{url}\""));
     }
     lab.cxlake(&RUN).expect(0);
+    // A name is judged by where it leads.
+    let names = PrivateNames::compile(lab.folder());
+    lab.replace(&format!("na1 = \"{url}\""), "na1 = \"https://tenant.example\"");
+    let outcome = names.outcome(lab.command(&RUN)).expect(2);
+    let expected = "the host \"tenant.example\" has a private address";
+    assert!(outcome.message().contains(expected), "{}", outcome.message());
+    assert_eq!(outcome.summary()["api"]["retries"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,16 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Runs a command to its end.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The last line of stdout.
     pub(crate) fn summary(&self) -> Value {
         let last = self.stdout.lines().last().unwrap_or_default();
@@ -174,12 +184,7 @@ url = "{lake}"
     }
 
     pub(crate) fn cxlake(&self, arguments: &[&str]) -> Outcome {
-        let output = self.command(arguments).output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Outcome::of(self.command(arguments))
     }
 
     /// What the tenant truly has from a day to another, in its zone.

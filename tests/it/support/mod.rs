@@ -1,12 +1,16 @@
 //! A tenant, a configuration, a lake, and the binary.
 
 pub(crate) mod faults;
+mod here;
 mod lab;
+mod names;
 mod python;
 mod s3;
 mod tls;
 
+pub(crate) use here::{FastClock, run_here};
 pub(crate) use lab::{Lab, Outcome, complaint, tenant};
+pub(crate) use names::PrivateNames;
 pub(crate) use python::python;
 pub(crate) use s3::S3Server;
 pub(crate) use tls::TlsServer;

@@ -1,0 +1,106 @@
+//! A machine that is shared with others, or that has little room.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
+
+use crate::support::faults::{for_ever, on_page, small};
+use crate::support::{Lab, Outcome};
+
+const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
+
+/// A command of the lab's under a shell's limits or settings.
+fn under(lab: &Lab, prefix: &str, temporary: &Path) -> Command {
+    let command = lab.command(&RUN);
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("{prefix} exec \"$0\" \"$@\"")).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    shell.env("TMPDIR", temporary).current_dir(lab.folder()).stdin(Stdio::null());
+    shell
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// A run that is in the middle of its window.
+fn in_the_middle(lab: &Lab, prefix: &str, temporary: &Path) -> Child {
+    std::fs::create_dir_all(temporary).unwrap();
+    lab.simulator.play(on_page(1000, Effect::Slow { delay_ms: 3_000 }));
+    let run = under(lab, prefix, temporary).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_files_are_the_users_own_and_what_a_killed_run_leaves_is_removed() {
+    let lab = Lab::start(small()).await;
+    let temporary = lab.folder().join("tmp");
+    let mut run = in_the_middle(&lab, "umask 000;", &temporary);
+    let left = entries(&temporary);
+    assert_eq!(left.len(), 1, "{left:?}");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&left[0]), 0o700);
+    for file in entries(&left[0]).iter().filter(|file| file.extension().is_some()) {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_eq!(entries(&temporary), left);
+    Outcome::of(under(&lab, "umask 000;", &temporary)).expect(0);
+    assert_eq!(entries(&temporary), Vec::<PathBuf>::new());
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_in_a_lake_lead_no_write_elsewhere() {
+    let lab = Lab::start(small()).await;
+    let precious = lab.folder().join("precious");
+    std::fs::write(&precious, "keep me").unwrap();
+    let name = "20240101T050000Z-20240102T050000Z";
+    let report = lab.lake().join("acme/calls");
+    for link in [
+        report.join(format!("data/dt=2024-01-01/{name}.parquet")),
+        report.join(format!("quarantine/dt=2024-01-01/{name}.parquet")),
+        report.join(format!("staging/{name}.parquet.lock")),
+        report.join(format!("manifests/dt=2024-01-01/{name}-000001.plan.json")),
+    ] {
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(&precious, &link).unwrap();
+        let outcome = lab.cxlake(&RUN);
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "keep me", "{}: {outcome:?}", link.display());
+        std::fs::remove_dir_all(&report).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_answers_stay_within_a_bounded_memory() {
+    let clean = || TenantSettings { bad_every: 0, duplicate_every: 0, unknown_every: 0, ..small() };
+    let bomb = format!("{{\"totalRecords\":0,{}\"data\":[]}}", " ".repeat(64 << 20));
+    let keys: Vec<String> = (0..400_000).map(|number| format!("\"k{number}\":0")).collect();
+    let many_keys = format!("{{{}}}", keys.join(","));
+    let page = |record: &str| format!(r#"{{"totalRecords":1,"returnedRecords":1,"data":[{record}]}}"#);
+    for (what, gzip, code, reason) in [
+        (Effect::Body { text: bomb }, true, 5, "200 times its size"),
+        (Effect::Body { text: page(&many_keys) }, false, 6, "length"),
+        (Effect::Body { text: page(&format!("{{\"a\":{}}}", "9".repeat(7 << 20))) }, false, 6, "missing"),
+        (Effect::Nested { depth: 1_000_000 }, false, 0, ""),
+        (Effect::HugeRecord { bytes: 20_000_000 }, true, 0, ""),
+    ] {
+        let mut lab = Lab::start(TenantSettings { gzip, ..clean() }).await;
+        lab.replace("retry_attempts = 4", "retry_attempts = 2");
+        lab.simulator.play(for_ever(Fault { offset: Some(0), ..Fault::new(CallKind::DataDownload, what) }));
+        let temporary = lab.folder().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
+        // The data segment, for threads' stacks and the allocator reserve more than they use.
+        let outcome = Outcome::of(under(&lab, "prlimit --data=700000000 --pid=$$;", &temporary)).expect(code);
+        assert!(outcome.message().contains(reason), "{}", outcome.message());
+    }
+}
