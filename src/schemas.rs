@@ -3,6 +3,8 @@
 
 /// `cxlake.toml`.
 pub const CONFIGURATION: &str = include_str!("../schemas/configuration.schema.json");
+/// Drift events of the registry's audit trail, as alerts get them.
+pub const EVENT: &str = include_str!("../schemas/event.schema.json");
 /// Plans and dones in the lake.
 pub const MANIFEST: &str = include_str!("../schemas/manifest.schema.json");
 /// Versions of the registry.
@@ -21,6 +23,7 @@ mod tests {
     use serde::Serialize;
 
     use crate::registry::{RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve};
+    use crate::run::RecordedEvent;
     use crate::run::summary::Summary;
     use crate::settings::file::File;
     use crate::vocabulary::{ColumnType, Constraints, snake_case};
@@ -75,6 +78,7 @@ mod tests {
     #[test]
     fn schemas_are_those_of_the_types() {
         check("configuration.schema", &schema_for!(File));
+        check("event.schema", &schema_for!(RecordedEvent));
         check("manifest.schema", &schema_for!(Manifest));
         check("registry.schema", &schema_for!(RegistryVersion));
         check("summary.schema", &schema_for!(Summary));

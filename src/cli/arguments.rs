@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::registry::RegistryCommand;
 use crate::run::{RunRequest, Shard, Span};
 use crate::vocabulary::Failure;
 
@@ -85,6 +86,9 @@ pub(super) enum Command {
     Check(SelectionArguments),
     /// Re-read the lake against its manifests: files, hashes, row counts, orphans
     Verify(SelectionArguments),
+    /// The versioned metric registry and its audit trail
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Run everything on an embedded tenant and a local lake
     Demo(DemoCommand),
     /// Print the JSON Schema of what cxlake reads and writes
@@ -195,6 +199,8 @@ pub(super) enum SchemaKind {
     Columns,
     /// cxlake.toml
     Configuration,
+    /// A drift event in the registry, as alerts get it
+    Event,
     /// A plan or done in the lake
     Manifest,
     /// A version of a registry

@@ -19,7 +19,7 @@ pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
     Environment { surroundings: Surroundings::default(), progress, run_id: uuid::Uuid::now_v7().to_string() }
 }
 
-fn read_configuration(path: &Path) -> Result<Settings, Failure> {
+pub(super) fn read_configuration(path: &Path) -> Result<Settings, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::configuration(format!("read the configuration {}: {error}", path.display()))
             .hint("name it with --config or CXLAKE_CONFIG; the README shows one")
@@ -43,7 +43,7 @@ fn read_secret_file(path: &str) -> std::io::Result<String> {
 }
 
 /// Shows what a command found, or why it failed.
-fn finish(outcome: Result<u8, Failure>) -> u8 {
+pub(super) fn finish(outcome: Result<u8, Failure>) -> u8 {
     outcome.unwrap_or_else(|failure| {
         render::failure(&failure);
         failure.kind.exit_code()
@@ -146,6 +146,7 @@ pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
     let Some(of) = of else {
         let all = [
             ("configuration", crate::schemas::CONFIGURATION),
+            ("event", crate::schemas::EVENT),
             ("manifest", crate::schemas::MANIFEST),
             ("registry", crate::schemas::REGISTRY),
             ("summary", crate::schemas::SUMMARY),
@@ -158,6 +159,7 @@ pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
     render::text(match of {
         SchemaKind::Columns => crate::schemas::STANDARD_COLUMNS,
         SchemaKind::Configuration => crate::schemas::CONFIGURATION,
+        SchemaKind::Event => crate::schemas::EVENT,
         SchemaKind::Manifest => crate::schemas::MANIFEST,
         SchemaKind::Registry => crate::schemas::REGISTRY,
         SchemaKind::Summary => crate::schemas::SUMMARY,

@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod logging;
 mod progress;
+mod registry;
 mod render;
 mod signals;
 
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => runtime.block_on(commands::plan(global, &command)),
         Command::Check(command) => runtime.block_on(commands::check(global, &command)),
         Command::Verify(command) => runtime.block_on(commands::verify(global, &command)),
+        Command::Registry(command) => runtime.block_on(registry::registry(global, &command)),
         Command::Demo(command) => runtime.block_on(demo::demo(&command, progress)),
         Command::Schema { of } => commands::schema(of),
         Command::Completions { shell } => commands::completions(shell),

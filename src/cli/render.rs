@@ -111,3 +111,8 @@ pub(super) fn planned(planned: &PlannedRun) {
         planned.expected_end.format("%FT%TZ")
     ));
 }
+
+/// A line of JSON.
+pub(super) fn json_line<T: serde::Serialize>(value: &T) {
+    line(format_args!("{}", serde_json::to_string(value).unwrap_or_default()));
+}

@@ -73,7 +73,7 @@ fn plan(metric: &Metric, unknown_keys: UnknownKeys) -> Arc<DecodePlan> {
         status: MetricStatus::Published,
         reporting_groups: None,
     }];
-    let given = MetricOverride { required: None, column_type: metric.column_type };
+    let given = MetricOverride { column_type: metric.column_type, ..MetricOverride::default() };
     let overrides = BTreeMap::from([("cm_x".to_owned(), given)]);
     let version = evolve("acme", None, &catalog, &overrides, &[report], String::new()).unwrap().version;
     let request = PlanRequest {

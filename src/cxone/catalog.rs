@@ -129,6 +129,7 @@ impl From<Metric> for CatalogMetric {
                 pattern: metric.pattern,
                 max_length: metric.max_length,
                 precision: metric.precision,
+                schema: None,
             },
             required: metric.required.unwrap_or(false),
             status: match metric.status.as_str() {

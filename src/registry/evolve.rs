@@ -2,20 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::metric_changes::{MetricChanges, MetricOverride};
 use super::report_columns::{FieldIds, ReportRequest, Selection, report_columns};
 use super::resolve::{Resolution, resolve};
-use super::version::{Column, ColumnOrigin, Metric, MetricColumn, REGISTRY_FORMAT, RegistryVersion, ReportColumns};
+use super::version::{Column, ColumnOrigin, Metric, REGISTRY_FORMAT, RegistryVersion, ReportColumns};
 use super::{CatalogMetric, MetricStatus, catalog_sha256};
-use crate::vocabulary::{ColumnType, DriftEvent, DriftKind, Failure};
-
-/// What the configuration says of a metric over the catalog.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MetricOverride {
-    /// Whether every record must have it.
-    pub required: Option<bool>,
-    /// The type of its column.
-    pub column_type: Option<ColumnType>,
-}
+use crate::vocabulary::{DriftEvent, Failure};
 
 /// The registry as it should be now.
 #[derive(Clone, Debug)]
@@ -44,7 +36,7 @@ pub fn evolve(
 ) -> Result<Evolution, Failure> {
     let number = earlier.map_or(1, |earlier| earlier.version + 1);
     let mut ids = FieldIds(earlier.map_or(1, |earlier| earlier.next_field_id));
-    let mut changes = Changes { tenant, number, is_first: earlier.is_none(), drift: Vec::new() };
+    let mut changes = MetricChanges::new(tenant, number, earlier.is_none());
     let mut warnings = Vec::new();
     let mut resolutions = Vec::new();
     for report in reports {
@@ -71,8 +63,9 @@ pub fn evolve(
         distinct_columns(report, &now)?;
         columns.insert(report.name.clone(), now);
     }
+    warnings.append(&mut changes.warnings);
+    let reason = reason(earlier, &changes);
     let drift = changes.drift;
-    let reason = reason(earlier, &drift);
     let version = RegistryVersion {
         format: REGISTRY_FORMAT.to_owned(),
         version: number,
@@ -148,150 +141,17 @@ fn says_the_same(earlier: &RegistryVersion, next: &RegistryVersion) -> bool {
     same_reports && metrics(earlier) == metrics(next)
 }
 
-fn reason(earlier: Option<&RegistryVersion>, drift: &[DriftEvent]) -> String {
-    match (earlier, drift) {
-        (None, _) => "first version".to_owned(),
-        (Some(_), []) => "the configuration asks for other columns".to_owned(),
-        (Some(_), drift) => {
-            let details: Vec<&str> = drift.iter().map(|event| event.detail.as_str()).collect();
-            format!("drift: {}", details.join("; "))
-        }
+fn reason(earlier: Option<&RegistryVersion>, changes: &MetricChanges<'_>) -> String {
+    if earlier.is_none() {
+        return "first version".to_owned();
     }
-}
-
-struct Changes<'a> {
-    tenant: &'a str,
-    number: u32,
-    is_first: bool,
-    drift: Vec<DriftEvent>,
-}
-
-impl Changes<'_> {
-    fn note(&mut self, kind: DriftKind, id: &str, detail: String) {
-        if self.is_first {
-            return;
-        }
-        self.drift.push(DriftEvent {
-            tenant: self.tenant.to_owned(),
-            kind,
-            id: id.to_owned(),
-            detail,
-            registry_version: Some(self.number),
-            records: None,
-        });
-    }
-
-    fn new_metric(
-        &mut self,
-        metric: &CatalogMetric,
-        given: Option<&MetricOverride>,
-        requested: bool,
-        ids: &mut FieldIds,
-    ) -> Option<Metric> {
-        let column_type = given.and_then(|given| given.column_type).or_else(|| metric.column_type())?;
-        let advice = if requested { "" } else { "; it can be added to custom_metrics" };
-        let detail = format!("new metric {:?} ({}) of type {column_type}{advice}", metric.display_name, metric.id);
-        self.note(DriftKind::NewMetric, &metric.id, detail);
-        let column =
-            MetricColumn { name: metric.id.clone(), column_type, field_id: ids.take(), since_version: self.number };
-        Some(Metric {
-            id: metric.id.clone(),
-            display_name: metric.display_name.clone(),
-            earlier_names: Vec::new(),
-            column_type,
-            constraints: metric.constraints.clone(),
-            required: given.and_then(|given| given.required).unwrap_or(metric.required),
-            status: MetricStatus::Published,
-            reporting_groups: metric.reporting_groups.clone(),
-            columns: vec![column],
-            first_version: self.number,
-            last_version: self.number,
-        })
-    }
-
-    fn known_metric(
-        &mut self,
-        known: &Metric,
-        catalog: &[CatalogMetric],
-        given: Option<&MetricOverride>,
-        ids: &mut FieldIds,
-    ) -> Metric {
-        let mut next = known.clone();
-        let current = catalog.iter().find(|metric| metric.id == known.id);
-        let published = current.filter(|metric| metric.status == MetricStatus::Published);
-        let Some(metric) = published else {
-            next.status = MetricStatus::Retired;
-            if known.status == MetricStatus::Published {
-                let how = if current.is_some() { "is no longer published" } else { "is gone from the catalog" };
-                self.note(DriftKind::Retired, &known.id, format!("{:?} ({}) {how}", known.display_name, known.id));
-            }
-            return next;
-        };
-        next.last_version = self.number;
-        next.status = MetricStatus::Published;
-        if known.status != MetricStatus::Published {
-            self.note(
-                DriftKind::Restored,
-                &known.id,
-                format!("{:?} ({}) is published again", known.display_name, known.id),
-            );
-        }
-        self.rename(&mut next, metric);
-        self.retype(&mut next, metric, given, ids);
-        self.constrain(&mut next, metric, given);
-        next.reporting_groups.clone_from(&metric.reporting_groups);
-        next
-    }
-
-    fn rename(&mut self, next: &mut Metric, metric: &CatalogMetric) {
-        if next.display_name == metric.display_name {
-            return;
-        }
-        let detail = format!("{} was {:?}, is now {:?}", metric.id, next.display_name, metric.display_name);
-        self.note(DriftKind::Renamed, &metric.id, detail);
-        next.earlier_names.retain(|name| *name != metric.display_name);
-        next.earlier_names.push(std::mem::replace(&mut next.display_name, metric.display_name.clone()));
-    }
-
-    fn retype(
-        &mut self,
-        next: &mut Metric,
-        metric: &CatalogMetric,
-        given: Option<&MetricOverride>,
-        ids: &mut FieldIds,
-    ) {
-        let given_type = given.and_then(|given| given.column_type);
-        let Some(column_type) = given_type.or_else(|| metric.column_type()) else { return };
-        if column_type == next.column_type {
-            return;
-        }
-        let known =
-            next.columns.iter().find(|column| column.column_type == column_type).map(|column| column.name.clone());
-        let name = known.unwrap_or_else(|| {
-            let name = format!("{}__{}", metric.id, column_type.name_suffix());
-            let since_version = self.number;
-            next.columns.push(MetricColumn { name: name.clone(), column_type, field_id: ids.take(), since_version });
-            name
-        });
-        let detail = format!("{} was {}, is now {column_type}, in column {name}", metric.id, next.column_type);
-        self.note(DriftKind::TypeChanged, &metric.id, detail);
-        next.column_type = column_type;
-    }
-
-    fn constrain(&mut self, next: &mut Metric, metric: &CatalogMetric, given: Option<&MetricOverride>) {
-        let required = given.and_then(|given| given.required).unwrap_or(metric.required);
-        if next.constraints != metric.constraints || next.required != required {
-            let written = |constraints| serde_json::to_string(constraints).unwrap_or_default();
-            let detail = format!(
-                "{} was {} required={}, is now {} required={required}",
-                metric.id,
-                written(&next.constraints),
-                next.required,
-                written(&metric.constraints)
-            );
-            self.note(DriftKind::ConstraintsChanged, &metric.id, detail);
-            next.constraints = metric.constraints.clone();
-            next.required = required;
-        }
+    let drift: Vec<&str> = changes.drift.iter().map(|event| event.detail.as_str()).collect();
+    let configured: Vec<&str> = changes.configured.iter().map(String::as_str).collect();
+    let told = |what: &str, details: &[&str]| (!details.is_empty()).then(|| format!("{what}: {}", details.join("; ")));
+    let parts: Vec<String> =
+        [told("drift", &drift), told("configuration", &configured)].into_iter().flatten().collect();
+    match parts.as_slice() {
+        [] => "the configuration asks for other columns".to_owned(),
+        parts => parts.join("; "),
     }
 }

@@ -50,6 +50,9 @@ struct Value<'a> {
     max_length: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<&'static str>,
+    /// Further keywords stand apart, for they may say again what stands beside them.
+    #[serde(rename = "allOf", skip_serializing_if = "Option::is_none")]
+    all_of: Option<[serde_json::Map<String, serde_json::Value>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
 }
@@ -96,6 +99,7 @@ fn value(column: &Column) -> Value<'_> {
         allowed_values: constraints.allowed_values.clone(),
         pattern: constraints.pattern.as_deref(),
         max_length: constraints.max_length,
+        all_of: constraints.schema.as_ref().map(|schema| [further(schema, column.required)]),
         description: column.display_name.as_deref(),
         ..Value::default()
     };
@@ -117,4 +121,16 @@ fn value(column: &Column) -> Value<'_> {
         }
     }
     value
+}
+
+/// Further keywords; where a value may be null they do not concern it then.
+fn further(
+    schema: &serde_json::Map<String, serde_json::Value>,
+    required: bool,
+) -> serde_json::Map<String, serde_json::Value> {
+    if required {
+        return schema.clone();
+    }
+    let either = serde_json::json!([{"type": "null"}, schema]);
+    std::iter::once(("anyOf".to_owned(), either)).collect()
 }

@@ -37,9 +37,11 @@ impl From<WindowError> for Failure {
 pub(super) fn forbids(report: &ReportSettings, kind: DriftKind) -> bool {
     let policy = match kind {
         DriftKind::NewMetric => report.policy.new_metric,
-        DriftKind::Renamed | DriftKind::ConstraintsChanged | DriftKind::TypeChanged | DriftKind::Restored => {
-            report.policy.changed_metric
-        }
+        DriftKind::Renamed
+        | DriftKind::ConstraintsChanged
+        | DriftKind::TypeChanged
+        | DriftKind::Restored
+        | DriftKind::AssignmentChanged => report.policy.changed_metric,
         DriftKind::Retired => report.policy.retired_metric,
         DriftKind::UnknownKey => return false,
     };

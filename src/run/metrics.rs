@@ -75,8 +75,10 @@ fn windows(summary: &Summary) -> Vec<(String, u64)> {
 }
 
 fn drift(summary: &Summary) -> Vec<(String, u64)> {
-    counted(summary.drift.iter().map(|event| {
-        let kind = serde_json::to_value(event.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
-        (format!("{{tenant=\"{}\",kind=\"{}\"}}", event.tenant, kind.unwrap_or_default()), 1)
-    }))
+    counted(
+        summary
+            .drift
+            .iter()
+            .map(|event| (format!("{{tenant=\"{}\",kind=\"{}\"}}", event.tenant, event.kind.name()), 1)),
+    )
 }

@@ -1,12 +1,15 @@
 //! Floor 5: one run from start to finish. It prints nothing: what it has to say is in
 //! [`summary::Summary`], the log, and its results.
 
+mod alerts;
 mod check;
+mod drift;
 mod failure;
 mod metrics;
 mod pacing;
 mod plan;
 mod preflight;
+mod registry_review;
 mod registry_store;
 mod request;
 pub mod summary;
@@ -19,16 +22,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use check::{Probe, check};
 pub use metrics::prometheus_text;
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
+pub use registry_review::{
+    ListedVersion, LogEntry, ReviewedDifference, ReviewedMetric, Synced, compare_versions, list_versions, log,
+    show_version, sync,
+};
+pub use registry_store::RecordedEvent;
 pub use request::{RunRequest, Span};
 pub use verify::verify;
 
 use preflight::{Preflight, TenantReady, prepare};
-use summary::{Summary, SummaryBuilder, WindowStatus};
+use summary::{Summary, SummaryBuilder, WindowFailure, WindowOutcome, WindowStatus};
 use window_run::{WindowRun, run_window};
 
 use crate::cxone;
 use crate::settings::{ReportSettings, Settings};
-use crate::vocabulary::{Failure, FailureKind, Progress, RejectTally};
+use crate::vocabulary::{DriftEvent, Failure, FailureKind, Progress, RejectTally};
+use crate::window::Window;
 
 /// What a run works with beside its settings.
 #[derive(Clone)]
@@ -116,15 +125,15 @@ async fn run_tenant(
     environment: &Environment,
     record: &RunRecord,
 ) -> Result<(), Failure> {
+    let tenant = TenantRun { preflight, client, settings, reports, request, environment, record };
     let ready = prepare(preflight, client, settings, reports, environment).await?;
-    record.update(|builder| builder.add_drift(ready.drift.clone()));
-    ready.refuse_frozen_drift(reports)?;
+    tenant.refuse_frozen_drift(&ready).await?;
     let windows = request.windows(reports, &ready)?;
     pacing::fits_the_quota(client, &ready, &windows, environment).await?;
     let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, &windows)?;
     // A pattern that cannot be checked stops the run before anything is written.
     reports.iter().try_for_each(|report| ready.decode_plan(report).map(drop))?;
-    let ready = ready.with_registry_written(preflight).await?;
+    let mut ready = tenant.accept(ready).await?;
     let indices: Vec<usize> = windows
         .iter()
         .map(|(report, window)| {
@@ -138,8 +147,7 @@ async fn run_tenant(
         }
         pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
         record.update(|builder| builder.window_begun(index));
-        let run = WindowRun { preflight, client, ready: &ready, report, window: *window, request, environment };
-        match run_window(&run).await {
+        match tenant.window(&mut ready, report, *window).await {
             Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),
             Err(fault) => {
                 tracing::error!(report = report.name, window = window.name(), error = %fault.failure, "the window failed");
@@ -151,7 +159,78 @@ async fn run_tenant(
             }
         }
     }
+    drift::tell_unknown_keys(settings, &ready.store, &ready.tenant, environment, record).await;
     Ok(())
+}
+
+/// What the windows of a tenant are run with.
+struct TenantRun<'a> {
+    preflight: &'a Preflight,
+    client: &'a cxone::Client,
+    settings: &'a Settings,
+    reports: &'a [&'a ReportSettings],
+    request: &'a RunRequest,
+    environment: &'a Environment,
+    record: &'a RunRecord,
+}
+
+impl TenantRun<'_> {
+    /// Runs a window. Where the tenant refuses it, its catalog may have changed since the run began:
+    /// then the run looks again, once, and goes on under the new version.
+    async fn window(
+        &self,
+        ready: &mut TenantReady,
+        report: &ReportSettings,
+        window: Window,
+    ) -> Result<WindowOutcome, WindowFailure> {
+        let refused = match self.try_window(ready, report, window).await {
+            Err(fault) if fault.failure.kind == FailureKind::Configuration => fault,
+            outcome => return outcome,
+        };
+        // Why the window was refused counts, not why nobody could look again.
+        let Ok(again) = ready.looked_again(self.client, self.environment.now_text()).await else { return Err(refused) };
+        if !again.registry_is_new {
+            return Err(refused);
+        }
+        tracing::warn!(error = %refused.failure, "the catalog changed during the run: trying the window again");
+        self.refuse_frozen_drift(&again).await?;
+        *ready = self.accept(again).await?;
+        self.try_window(ready, report, window).await
+    }
+
+    async fn try_window(
+        &self,
+        ready: &TenantReady,
+        report: &ReportSettings,
+        window: Window,
+    ) -> Result<WindowOutcome, WindowFailure> {
+        let Self { preflight, client, request, environment, .. } = self;
+        run_window(&WindowRun { preflight, client, ready, report, window, request, environment }).await
+    }
+
+    /// Writes the registry version, and tells of what it holds.
+    async fn accept(&self, ready: TenantReady) -> Result<TenantReady, Failure> {
+        self.record.update(|builder| builder.add_warnings(&ready.warnings));
+        let ready = ready.with_registry_written(&self.preflight.lake).await?;
+        drift::tell(self.settings, &ready.store, ready.drift.clone(), false, self.environment).await;
+        Ok(ready)
+    }
+
+    /// Notes the drift. Where the policy of a report forbids it, it is told, and nothing else is written.
+    async fn refuse_frozen_drift(&self, ready: &TenantReady) -> Result<(), Failure> {
+        let forbidden = |event: &&DriftEvent| self.reports.iter().any(|report| failure::forbids(report, event.kind));
+        let Some(event) = ready.drift.iter().find(forbidden) else {
+            self.record.update(|builder| builder.add_drift(ready.drift.clone()));
+            return Ok(());
+        };
+        let unversioned = |event: &DriftEvent| DriftEvent { registry_version: None, ..event.clone() };
+        let events: Vec<DriftEvent> = ready.drift.iter().map(unversioned).collect();
+        self.record.update(|builder| builder.add_drift(events.clone()));
+        drift::tell(self.settings, &ready.store, events, true, self.environment).await;
+        Err(Failure::new(FailureKind::Drift, format!("accept the catalog: {}", event.detail)).hint(
+            "the policy of a report is \"freeze\": review the change, then accept it with `cxlake registry sync`",
+        ))
+    }
 }
 
 /// Whether the next window may succeed where this one failed.
@@ -177,18 +256,6 @@ impl WindowStatus {
             Self::Empty => "empty",
             Self::Failed => "failed",
             Self::NotStarted => "not started",
-        }
-    }
-}
-
-impl TenantReady {
-    /// Drift that the policy of a report forbids.
-    fn refuse_frozen_drift(&self, reports: &[&ReportSettings]) -> Result<(), Failure> {
-        let frozen = self.drift.iter().find(|event| reports.iter().any(|report| failure::forbids(report, event.kind)));
-        match frozen {
-            None => Ok(()),
-            Some(event) => Err(Failure::new(FailureKind::Drift, format!("accept the catalog: {}", event.detail))
-                .hint("the policy of a report is \"freeze\": review the change, then set it to \"evolve\"")),
         }
     }
 }

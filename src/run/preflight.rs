@@ -7,15 +7,16 @@ use chrono_tz::Tz;
 use cxlake_sinks::lake::{Lake, LakeLocation, probe_conditions, tenant_folder};
 use cxlake_sinks::parquet::{Codec, ParquetOptions};
 
-use super::{Environment, registry_store};
+use super::Environment;
+use super::registry_store::RegistryStore;
 use crate::columns::{DecodePlan, PlanRequest, UnknownKeys};
 use crate::cxone::{self, Client, ReportReader};
 use crate::registry::{
-    CatalogMetric, MetricOverride, RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve,
+    CatalogMetric, Evolution, MetricOverride, RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve,
 };
 use crate::settings::{
-    Compression, CustomMetricSelection, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings,
-    UnknownKeyPolicy,
+    Compression, CustomMetric, CustomMetricSelection, LakeSettings, ReportSettings, Settings, StandardColumn,
+    TenantSettings, UnknownKeyPolicy,
 };
 use crate::vocabulary::{DriftEvent, Failure, snake_case};
 use crate::window::Window;
@@ -27,6 +28,7 @@ const REGISTRY_RACES: u32 = 5;
 pub(super) struct Preflight {
     pub(super) lake: Lake,
     lake_settings: LakeSettings,
+    is_only_read: bool,
 }
 
 /// What is known of a tenant once it may be read.
@@ -36,6 +38,9 @@ pub(super) struct TenantReady {
     pub(super) time_zone: Tz,
     pub(super) missing_permissions: Vec<&'static str>,
     pub(super) registry: RegistryVersion,
+    pub(super) store: RegistryStore,
+    /// What an operator should know of the registry.
+    pub(super) warnings: Vec<String>,
     /// Whether the registry version is still to be written.
     pub(super) registry_is_new: bool,
     pub(super) drift: Vec<DriftEvent>,
@@ -54,13 +59,21 @@ struct EvolutionInput {
 impl Preflight {
     /// Opens the lake.
     pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
-        Ok(Self { lake: open_lake(&settings.lake)?, lake_settings: settings.lake.clone() })
+        Ok(Self { lake: open_lake(&settings.lake)?, lake_settings: settings.lake.clone(), is_only_read: false })
     }
 
     /// Opens the lake for a look at it: one that is not there yet is like an empty one, and stays so.
     pub(super) fn open_to_read(settings: &Settings) -> Result<Self, Failure> {
         let lake = Lake::open_to_read(&lake_location(&settings.lake))?;
-        Ok(Self { lake, lake_settings: settings.lake.clone() })
+        Ok(Self { lake, lake_settings: settings.lake.clone(), is_only_read: true })
+    }
+
+    /// The registry of a tenant.
+    pub(super) fn registry(&self, settings: &Settings, tenant: &str) -> Result<RegistryStore, Failure> {
+        match self.is_only_read {
+            true => RegistryStore::open_to_read(settings, tenant, &self.lake),
+            false => RegistryStore::open(settings, tenant, &self.lake),
+        }
     }
 
     /// A client for a tenant; nothing is called yet.
@@ -130,17 +143,19 @@ pub(super) async fn prepare(
         requests: settings.reports.values().filter(|report| report.tenant == tenant).map(report_request).collect(),
         now: environment.now_text(),
     };
-    let mut ready = TenantReady {
+    let store = preflight.registry(settings, tenant)?;
+    let Evolution { version, is_new, drift, warnings } = evolution.evolve(tenant, &store).await?;
+    Ok(TenantReady {
         tenant: tenant.to_owned(),
         time_zone: here.time_zone,
         missing_permissions: here.missing_permissions,
-        registry: evolution.evolve(tenant, None)?.version,
-        registry_is_new: true,
-        drift: Vec::new(),
+        registry: version,
+        store,
+        warnings,
+        registry_is_new: is_new,
+        drift,
         evolution,
-    };
-    ready.look_at_registry(&preflight.lake).await?;
-    Ok(ready)
+    })
 }
 
 fn expected_zone(settings: &TenantSettings, reported: Tz) -> Result<(), Failure> {
@@ -158,7 +173,10 @@ fn expected_zone(settings: &TenantSettings, reported: Tz) -> Result<(), Failure>
 fn overrides(settings: &TenantSettings) -> BTreeMap<String, MetricOverride> {
     let given = settings.custom_metrics.iter();
     given
-        .map(|(id, metric)| (id.clone(), MetricOverride { required: metric.required, column_type: metric.column_type }))
+        .map(|(id, metric)| {
+            let CustomMetric { required, column_type, precision, schema } = metric.clone();
+            (id.clone(), MetricOverride { required, column_type, precision, schema })
+        })
         .collect()
 }
 
@@ -183,42 +201,56 @@ fn report_request(report: &ReportSettings) -> ReportRequest {
 }
 
 impl EvolutionInput {
-    fn evolve(&self, tenant: &str, newest: Option<&RegistryVersion>) -> Result<crate::registry::Evolution, Failure> {
-        evolve(tenant, newest, &self.catalog, &self.overrides, &self.requests, self.now.clone())
+    /// The registry as it should be now, from its newest version.
+    async fn evolve(&self, tenant: &str, store: &RegistryStore) -> Result<Evolution, Failure> {
+        let newest = store.newest().await?;
+        let evolution =
+            evolve(tenant, newest.as_ref(), &self.catalog, &self.overrides, &self.requests, self.now.clone())?;
+        for warning in &evolution.warnings {
+            tracing::warn!(tenant, "{warning}");
+        }
+        for event in &evolution.drift {
+            tracing::warn!(tenant, kind = event.kind.name(), metric = event.id, "drift: {}", event.detail);
+        }
+        Ok(evolution)
     }
 }
 
 impl TenantReady {
-    async fn look_at_registry(&mut self, lake: &Lake) -> Result<(), Failure> {
-        let newest = registry_store::newest(lake, &self.tenant).await?;
-        let evolution = self.evolution.evolve(&self.tenant, newest.as_ref())?;
-        for warning in &evolution.warnings {
-            tracing::warn!(tenant = self.tenant, "{warning}");
-        }
-        for event in &evolution.drift {
-            tracing::warn!(tenant = self.tenant, kind = ?event.kind, metric = event.id, "drift: {}", event.detail);
-        }
-        self.registry = evolution.version;
-        self.registry_is_new = evolution.is_new;
-        self.drift = evolution.drift;
+    async fn look_at_registry(&mut self) -> Result<(), Failure> {
+        let Evolution { version, is_new, drift, warnings } = self.evolution.evolve(&self.tenant, &self.store).await?;
+        (self.registry, self.registry_is_new, self.drift, self.warnings) = (version, is_new, drift, warnings);
         Ok(())
+    }
+
+    /// The same as the tenant's catalog and the registry are now.
+    pub(super) async fn looked_again(&self, client: &Client, now: String) -> Result<Self, Failure> {
+        let mut ready = self.clone();
+        ready.evolution.catalog = client.catalog().await?;
+        ready.evolution.now = now;
+        ready.look_at_registry().await?;
+        Ok(ready)
     }
 
     /// The same with its registry version in the lake. Where another run made the number first, the
     /// comparison is made again with that run's version.
-    pub(super) async fn with_registry_written(mut self, preflight: &Preflight) -> Result<Self, Failure> {
+    pub(super) async fn with_registry_written(mut self, lake: &Lake) -> Result<Self, Failure> {
         for _ in 0..REGISTRY_RACES {
             if !self.registry_is_new {
                 return Ok(self);
             }
             if self.registry.version == 1 {
-                probe_first_write(&preflight.lake, &self.tenant).await?;
+                probe_first_write(lake, &self.tenant).await?;
+                // A folder of the user's is not for probes; a local one keeps conditions.
+                if !self.store.lake().is_local() {
+                    probe_first_write(self.store.lake(), &self.tenant).await?;
+                }
             }
-            if registry_store::write(&preflight.lake, &self.tenant, &self.registry).await? {
+            if self.store.write(&self.registry).await? {
                 self.registry_is_new = false;
                 return Ok(self);
             }
-            self.look_at_registry(&preflight.lake).await?;
+            self.look_at_registry().await?;
         }
         Err(Failure::unavailable("write a registry version: other runs keep making the same number")
             .hint("run it again"))

@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::drift;
 use crate::cxone::Client;
 use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally, RowCounts};
 use crate::window::Window;
@@ -215,6 +216,7 @@ pub(super) struct SummaryBuilder {
     run_id: String,
     windows: Vec<WindowSummary>,
     drift: Vec<DriftEvent>,
+    warnings: Vec<String>,
     clients: Vec<Client>,
     in_progress: Option<usize>,
     failures: Vec<Failure>,
@@ -227,6 +229,7 @@ impl SummaryBuilder {
             run_id: run_id.to_owned(),
             windows: Vec::new(),
             drift: Vec::new(),
+            warnings: Vec::new(),
             clients: Vec::new(),
             in_progress: None,
             failures: Vec::new(),
@@ -253,7 +256,7 @@ impl SummaryBuilder {
     }
 
     pub(super) fn window_done(&mut self, index: usize, outcome: WindowOutcome) {
-        self.drift.extend(outcome.drift);
+        self.add_drift(outcome.drift);
         for (reason, count) in outcome.rejects {
             *self.rejects.entry(reason).or_default() += count;
         }
@@ -292,7 +295,13 @@ impl SummaryBuilder {
     }
 
     pub(super) fn add_drift(&mut self, drift: Vec<DriftEvent>) {
-        self.drift.extend(drift);
+        drift.into_iter().for_each(|event| drift::merge(&mut self.drift, event));
+    }
+
+    /// What an operator should know, each once.
+    pub(super) fn add_warnings(&mut self, warnings: &[String]) {
+        let new: Vec<String> = warnings.iter().filter(|warning| !self.warnings.contains(warning)).cloned().collect();
+        self.warnings.extend(new);
     }
 
     /// A client whose calls count, also those that are still made.
@@ -327,7 +336,7 @@ impl SummaryBuilder {
             windows: self.windows.clone(),
             restated: self.windows.iter().filter(|window| window.restated).count() as u64,
             drift: self.drift.clone(),
-            warnings: self.warnings(),
+            warnings: [self.warnings.clone(), self.lonely_empty_windows()].concat(),
             api: self.api(),
             retry_after_seconds,
             error: worst.map(ErrorSummary::of),
@@ -335,7 +344,7 @@ impl SummaryBuilder {
     }
 
     /// A window without a record beside one with some: a wrong region answers like that.
-    fn warnings(&self) -> Vec<String> {
+    fn lonely_empty_windows(&self) -> Vec<String> {
         let neighbours = |window: &WindowSummary, other: &WindowSummary| {
             other.report == window.report
                 && other.tenant == window.tenant

@@ -8,6 +8,7 @@ use cxlake_sinks::lake::{
 };
 use cxlake_sinks::parquet::StagedFile;
 
+use super::drift::unknown_key_detail;
 use super::preflight::{Preflight, TenantReady};
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
 use super::work_folder::WorkFolder;
@@ -269,12 +270,12 @@ impl WindowRun<'_> {
             tenant: self.report.tenant.clone(),
             kind: DriftKind::UnknownKey,
             id: pointer.clone(),
-            detail: format!(
-                "{records} records of the window {} have {pointer}, which nobody asked for; the first is record {first}",
-                self.window.name()
-            ),
+            detail: unknown_key_detail(pointer, *records, &self.window.name(), *first),
             registry_version: None,
+            report: Some(self.report.name.clone()),
             records: Some(*records),
+            first_window: Some(self.window.name()),
+            first_record: Some(*first),
         };
         let events: Vec<DriftEvent> = typed.unknown_keys.iter().map(event).collect();
         for event in &events {

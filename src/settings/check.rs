@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use chrono_tz::Tz;
 use url::Url;
 
-use super::file::{Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant};
+use super::file::{Alerts, Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant, Webhook};
 use super::read::Surroundings;
-use super::{Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
-use crate::vocabulary::{ColumnType, Failure, is_plain_name, is_private, nearest_name, snake_case};
+use super::{AlertSettings, Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
+use crate::vocabulary::{ColumnType, Failure, Secret, is_plain_name, is_private, nearest_name, snake_case};
 
 /// Folders of a tenant in the lake that are not reports.
 const RESERVED_REPORT_NAMES: [&str; 3] = ["registry", "runs", "probe"];
@@ -34,7 +34,31 @@ pub(super) fn settings(file: File, surroundings: &Surroundings<'_>) -> Result<Se
         }
         reports.insert(name.clone(), report(name, file)?);
     }
-    Ok(Settings { tenants, reports, lake })
+    let alerts = alerts(file.alerts, surroundings)?;
+    let masked = file.quarantine.mask;
+    if let Some(pointer) = masked.iter().find(|pointer| !pointer.starts_with('/')) {
+        return Err(Failure::configuration(format!("read quarantine.mask: \"{pointer}\" is no JSON Pointer"))
+            .hint("write the field's path: mask = [\"/customerPhone\", \"/customMetrics/cm_1a2b\"]"));
+    }
+    Ok(Settings { tenants, reports, lake, alerts, masked })
+}
+
+fn alerts(file: Alerts, surroundings: &Surroundings<'_>) -> Result<AlertSettings, Failure> {
+    let webhook = match file.webhook {
+        None => None,
+        Some(Webhook::Url(url)) => Some(Secret::new(url)),
+        Some(Webhook::Secret(source)) => Some(surroundings.secret("alerts.webhook", &source)?),
+    };
+    let is_allowed = |url: &Url| {
+        let loopback = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+        url.scheme() == "https" || url.scheme() == "http" && loopback
+    };
+    // The URL itself can be a secret: no message shows it.
+    if webhook.as_ref().is_some_and(|url| !Url::parse(url.reveal()).is_ok_and(|url| is_allowed(&url))) {
+        return Err(Failure::configuration("read alerts.webhook: it is no URL that events may be sent to")
+            .hint("write https://…; http:// is for loopback addresses only"));
+    }
+    Ok(AlertSettings { command: file.command, webhook })
 }
 
 fn unknown_tenant(report: &str, tenant: &str, tenants: &BTreeMap<String, TenantSettings>) -> Failure {
@@ -81,6 +105,7 @@ fn tenant(name: String, file: Tenant, surroundings: &Surroundings<'_>) -> Result
         regions,
         allow_private_addresses: file.allow_private_addresses,
         limits: file.limits,
+        registry_url: file.registry_url,
         custom_metrics: file.custom_metrics,
         name,
     })

@@ -21,6 +21,40 @@ pub struct File {
     pub reports: BTreeMap<String, Report>,
     /// Where the Parquet goes.
     pub lake: Lake,
+    /// Who is told of drift.
+    #[serde(default)]
+    pub alerts: Alerts,
+    /// How rejects are shown.
+    #[serde(default)]
+    pub quarantine: Quarantine,
+}
+
+/// Who is told of drift. An alert that fails never fails the run.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// A program and its arguments; it gets each event as a line of JSON on its stdin.
+    pub command: Vec<String>,
+    /// A URL to which each event is posted as JSON; `https://`, or `http://` to loopback.
+    pub webhook: Option<Webhook>,
+}
+
+/// A URL; as a secret, for most chat services let everybody in who knows it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Webhook {
+    /// In the file.
+    Url(String),
+    /// `{ env = "NAME" }` or `{ file = "PATH" }`.
+    Secret(SecretSource),
+}
+
+/// How rejects are shown.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quarantine {
+    /// JSON Pointers of fields whose values are never shown; what is kept stays exact.
+    pub mask: Vec<String>,
 }
 
 /// A text that must not stand in the file: `{ env = "NAME" }` or `{ file = "PATH" }`.
@@ -55,6 +89,8 @@ pub struct Tenant {
     /// How fast and how patiently the tenant is read.
     #[serde(default)]
     pub limits: Limits,
+    /// Where the registry is, if not in the lake: a folder of its own.
+    pub registry_url: Option<String>,
     /// What the catalog does not say of custom metrics, by id.
     #[serde(default)]
     pub custom_metrics: BTreeMap<String, CustomMetric>,
@@ -106,6 +142,10 @@ pub struct CustomMetric {
     /// The column's type in the place of the catalog's.
     #[serde(rename = "type")]
     pub column_type: Option<ColumnType>,
+    /// The most digits after the decimal point, in the place of the catalog's.
+    pub precision: Option<u64>,
+    /// Further keywords of JSON Schema (draft-07) for its values: `{ multipleOf = 0.5 }`.
+    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Custom metrics by name or id, or `"*"` for all that are published.
@@ -244,6 +284,8 @@ pub struct Column {
     pub max_length: Option<u64>,
     /// The most digits after the decimal point.
     pub precision: Option<u64>,
+    /// Further keywords of JSON Schema (draft-07) for its values: `{ minLength = 3 }`.
+    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Column {
@@ -256,6 +298,7 @@ impl Column {
             pattern: self.pattern.clone(),
             max_length: self.max_length,
             precision: self.precision,
+            schema: self.schema.clone(),
         }
     }
 }

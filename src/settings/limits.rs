@@ -61,5 +61,9 @@ pub const LONG_RECORD_KEPT_BYTES: usize = 64 << 10;
 /// Hours of data beyond which a run is large, and waits outside of quiet hours: a week is still the
 /// daily run with a generous lookback.
 pub const LARGE_RUN_HOURS: i64 = 7 * 24 + 1;
+/// How long an alert may take.
+pub const ALERT_TIMEOUT_SECS: u64 = 10;
+/// How long the alerts of one comparison may take together: a run must not wait for a chat service.
+pub const ALERT_BUDGET_SECS: u64 = 60;
 /// Windows that are asked for their totals; of more, these are taken as typical.
 pub const COUNTED_WINDOWS: usize = 31;

@@ -26,6 +26,19 @@ pub struct Settings {
     pub reports: BTreeMap<String, ReportSettings>,
     /// Where the Parquet goes.
     pub lake: LakeSettings,
+    /// Who is told of drift.
+    pub alerts: AlertSettings,
+    /// JSON Pointers of fields of rejects whose values are never shown.
+    pub masked: Vec<String>,
+}
+
+/// Who is told of drift.
+#[derive(Clone, Debug, Default)]
+pub struct AlertSettings {
+    /// A program and its arguments; nobody, where it is empty.
+    pub command: Vec<String>,
+    /// A URL.
+    pub webhook: Option<Secret>,
 }
 
 /// One tenant.
@@ -49,6 +62,8 @@ pub struct TenantSettings {
     pub allow_private_addresses: bool,
     /// Pace and patience.
     pub limits: Limits,
+    /// Where the registry is, if not in the lake.
+    pub registry_url: Option<String>,
     /// What the catalog does not say, by metric id.
     pub custom_metrics: BTreeMap<String, CustomMetric>,
 }

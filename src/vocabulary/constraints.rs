@@ -28,6 +28,9 @@ pub struct Constraints {
     /// The most digits after the decimal point, trailing zeros aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<u64>,
+    /// Further keywords of JSON Schema (draft-07) that the value must satisfy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// A value that is allowed, exactly as it was written.

@@ -18,8 +18,26 @@ pub enum DriftKind {
     Retired,
     /// A retired metric is published again.
     Restored,
+    /// A metric is assigned to other reporting groups.
+    AssignmentChanged,
     /// A key in the data that nobody asked for.
     UnknownKey,
+}
+
+impl DriftKind {
+    /// The kind as events and metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NewMetric => "new_metric",
+            Self::Renamed => "renamed",
+            Self::ConstraintsChanged => "constraints_changed",
+            Self::TypeChanged => "type_changed",
+            Self::Retired => "retired",
+            Self::Restored => "restored",
+            Self::AssignmentChanged => "assignment_changed",
+            Self::UnknownKey => "unknown_key",
+        }
+    }
 }
 
 /// One change, as the log and the summary tell it.
@@ -35,7 +53,16 @@ pub struct DriftEvent {
     pub detail: String,
     /// The registry version that holds the change, if it made one.
     pub registry_version: Option<u32>,
+    /// The report in whose data it was seen, for an unknown key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
     /// How many records had the key, for an unknown one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
+    /// The window of the first record that had the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_window: Option<String>,
+    /// That record's place in its window, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_record: Option<u64>,
 }

@@ -15,5 +15,6 @@ mod misbehaving_tenant;
 mod on_s3;
 mod promised_schemas;
 mod random_faults;
+mod registry;
 mod secrets;
 mod source_faults;

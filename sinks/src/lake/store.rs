@@ -16,7 +16,7 @@ use url::Url;
 
 use super::local::publish_file;
 use crate::failure::SinkFailure;
-use crate::parquet::{FooterSummary, StagedFile, footer_length, read_footer};
+use crate::parquet::{ColumnRange, FooterSummary, StagedFile, column_ranges, footer_length, read_footer};
 
 /// How much of a file's end is read at first: footers of a few hundred columns fit.
 const FOOTER_BYTES: u64 = 64 << 10;
@@ -200,7 +200,7 @@ impl Lake {
     }
 
     /// Whether conditional replacement goes by tags (it goes by locks in a local folder).
-    pub(super) fn is_local(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         self.local_root.is_some()
     }
 
@@ -273,14 +273,32 @@ impl Lake {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let mut tail = self.tail(&path, head.size, FOOTER_BYTES).await.map_err(failed)?;
-        if let Some(length) = footer_length(&tail).map(|length| length as u64 + 8)
-            && length > tail.len() as u64
-            && length <= head.size
-        {
-            tail = self.tail(&path, head.size, length).await.map_err(failed)?;
-        }
+        let tail = self.footer(&path, head.size).await.map_err(failed)?;
         Ok(Some(ObjectState { etag: head.e_tag, version: head.version, bytes: head.size, footer: read_footer(&tail) }))
+    }
+
+    /// The ranges of a column in an object, from its footer; `None` where it does not say.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn column_ranges(
+        &self,
+        key: &str,
+        bytes: u64,
+        column: &str,
+    ) -> Result<Option<Vec<ColumnRange>>, SinkFailure> {
+        let tail = self.footer(&self.path(key), bytes).await;
+        let tail = tail.map_err(|error| SinkFailure::store(&format!("read {}", self.uri(key)), &error))?;
+        Ok(column_ranges(&tail, column))
+    }
+
+    /// The end of an object of a size that holds its footer, if it is a Parquet file.
+    async fn footer(&self, path: &Path, size: u64) -> Result<Bytes, Error> {
+        let tail = self.tail(path, size, FOOTER_BYTES).await?;
+        match footer_length(&tail).map(|length| length as u64 + 8) {
+            Some(length) if length > tail.len() as u64 && length <= size => self.tail(path, size, length).await,
+            _ => Ok(tail),
+        }
     }
 
     async fn tail(&self, path: &Path, size: u64, bytes: u64) -> Result<Bytes, Error> {

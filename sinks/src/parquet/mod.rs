@@ -4,6 +4,6 @@ mod footer;
 mod hashing_file;
 mod writer;
 
-pub use footer::{FooterSummary, footer_length, read_footer};
+pub use footer::{ColumnRange, FooterSummary, column_ranges, footer_length, read_footer};
 pub use hashing_file::{hex, sha256_of_file};
 pub use writer::{Codec, ParquetOptions, ParquetWriter, StagedFile};
