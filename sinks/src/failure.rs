@@ -11,6 +11,8 @@ pub enum SinkFailureKind {
     Unavailable,
     /// Another run committed, or planned, a newer version of the window.
     Superseded,
+    /// The lake is not as its manifests say.
+    Mismatch,
     /// A defect of ours.
     Defect,
 }
@@ -41,6 +43,11 @@ impl SinkFailure {
             message: message.into(),
             hint: "run it again: the newest run wins".to_owned(),
         }
+    }
+
+    pub(crate) fn mismatch(message: impl Into<String>) -> Self {
+        let hint = "`cxlake verify` lists what is wrong with the lake; a run of the window replaces it".to_owned();
+        Self { kind: SinkFailureKind::Mismatch, message: message.into(), hint }
     }
 
     pub(crate) fn defect(message: impl Into<String>) -> Self {

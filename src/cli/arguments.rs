@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::quarantine::QuarantineCommand;
 use super::registry::RegistryCommand;
 use crate::run::{RunRequest, Shard, Span};
 use crate::vocabulary::Failure;
@@ -89,6 +90,9 @@ pub(super) enum Command {
     /// The versioned metric registry and its audit trail
     #[command(subcommand)]
     Registry(RegistryCommand),
+    /// Rejected records: review them, try them again
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Run everything on an embedded tenant and a local lake
     Demo(DemoCommand),
     /// Print the JSON Schema of what cxlake reads and writes

@@ -59,19 +59,30 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
         run::run(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
+    let finished = |mut summary: Summary| {
+        if command.empty == EmptyChoice::Skip {
+            summary = summary.with_empty_skipped();
+        }
+        let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
+        write_aside("metrics", command.metrics_file.as_deref(), &prometheus_text(&summary, now));
+        summary
+    };
+    ending(work, &record, command.summary_file.as_deref(), finished).await
+}
+
+/// Works until it is done or interrupted, and shows the summary, however it ended.
+pub(super) async fn ending(
+    work: impl Future<Output = Result<(), Failure>>,
+    record: &RunRecord,
+    summary_file: Option<&Path>,
+    finished: impl FnOnce(Summary) -> Summary,
+) -> u8 {
     match AssertUnwindSafe(signals::unless_interrupted(work)).catch_unwind().await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(failure)) | Err(failure)) => record.fail(failure),
         Err(_) => record.fail(Failure::defect("go on: it panicked")),
     }
-    let mut summary = record.summary();
-    if command.empty == EmptyChoice::Skip {
-        summary = summary.with_empty_skipped();
-    }
-    let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
-    let metrics = prometheus_text(&summary, now);
-    write_aside("metrics", command.metrics_file.as_deref(), &metrics);
-    show_summary(&summary, command.summary_file.as_deref())
+    show_summary(&finished(record.summary()), summary_file)
 }
 
 /// Writes what a run says to a file too. A file that cannot be written fails no run.

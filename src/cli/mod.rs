@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod logging;
 mod progress;
+mod quarantine;
 mod registry;
 mod render;
 mod signals;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => runtime.block_on(commands::check(global, &command)),
         Command::Verify(command) => runtime.block_on(commands::verify(global, &command)),
         Command::Registry(command) => runtime.block_on(registry::registry(global, &command)),
+        Command::Quarantine(command) => runtime.block_on(quarantine::quarantine(global, &command)),
         Command::Demo(command) => runtime.block_on(demo::demo(&command, progress)),
         Command::Schema { of } => commands::schema(of),
         Command::Completions { shell } => commands::completions(shell),

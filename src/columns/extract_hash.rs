@@ -32,6 +32,13 @@ impl ExtractHash {
     }
 }
 
+/// The `extract_sha256` of a window whose rejects were tried again: over that of the window (and so
+/// over every record) and the rules that they were tried under. It is never that of an extract, so
+/// a later run of the window replaces it.
+pub(super) fn replay_sha256(extract_sha256: &str, registry_version: u32, rules: &str) -> String {
+    sha256(format!("cxlake replay {FORMAT_VERSION}\n{extract_sha256}\n{registry_version}\n{rules}\n").as_bytes())
+}
+
 /// The hash of a text, in lower-case hex.
 pub(super) fn sha256(text: &[u8]) -> String {
     hex(&Sha256::digest(text))

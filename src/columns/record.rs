@@ -236,8 +236,18 @@ impl RecordJudge {
         self.note(Rank::Column(column), violation);
     }
 
+    /// The key as text: the texts of its columns, or with several of them a JSON array. Empty where
+    /// a part of it is missing or no value of its type.
+    pub(super) fn read_key(&self, plan: &DecodePlan, record: &str, into: &mut String) {
+        into.clear();
+        let parts: Option<Vec<String>> = plan.key.iter().map(|column| self.key_part(*column, record)).collect();
+        if let Some(parts) = parts {
+            key_text(&parts, into);
+        }
+    }
+
     /// A part of the record's key, as text.
-    pub(super) fn key_part(&self, column: usize, record: &str) -> Option<String> {
+    fn key_part(&self, column: usize, record: &str) -> Option<String> {
         match self.cells.get(column) {
             Cell::Empty => None,
             Cell::Boolean(value) => Some(value.to_string()),
@@ -279,6 +289,14 @@ impl RecordJudge {
             top.push(format!("\"{CUSTOM_METRICS}\":{{{}}}", members(&self.unknown_custom).join(",")));
         }
         Some(format!("{{{}}}", top.join(",")))
+    }
+}
+
+/// A key of one part is its text, of several parts a JSON array of them.
+pub(super) fn key_text(parts: &[String], into: &mut String) {
+    match parts {
+        [part] => into.push_str(part),
+        parts => into.push_str(&serde_json::to_string(parts).unwrap_or_default()),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::Cell;
+use super::cells::{Cell, Cells};
+use super::plan::DecodePlan;
 use crate::vocabulary::ColumnType;
 
 /// How many values a column has, and their sum.
@@ -41,6 +42,18 @@ impl Sum {
         }
     }
 
+    /// A sum that goes on from a text of [`Sum::text`].
+    pub(super) fn from_text(column_type: ColumnType, text: &str) -> Self {
+        match Self::of(column_type) {
+            Self::Exact { scale, .. } => {
+                let digits = text.replace('.', "");
+                Self::Exact { total: digits.parse().unwrap_or_default(), scale }
+            }
+            Self::Float { .. } => Self::Float { total: text.parse().unwrap_or_default(), lost: 0.0 },
+            Self::None => Self::None,
+        }
+    }
+
     pub(super) fn add(&mut self, cell: &Cell) {
         match (self, cell) {
             (Self::Exact { total, .. }, Cell::Integer(value)) => *total = total.saturating_add(i128::from(*value)),
@@ -63,6 +76,24 @@ impl Sum {
     }
 }
 
+/// Adds a row to the sums of its columns.
+pub(super) fn add_to_sums(sums: &mut [(u64, Sum)], cells: &Cells) {
+    for (column, (values, sum)) in sums.iter_mut().enumerate() {
+        if !matches!(sum, Sum::None) && *cells.get(column) != Cell::Empty {
+            *values += 1;
+            sum.add(cells.get(column));
+        }
+    }
+}
+
+/// The sums of a plan's columns, for a manifest.
+pub(super) fn column_sums(plan: &DecodePlan, sums: &[(u64, Sum)]) -> Vec<ColumnSum> {
+    let sums = plan.columns.iter().zip(sums).filter_map(|(column, (values, sum))| {
+        Some(ColumnSum { column: column.name.clone(), values: *values, sum: sum.text()? })
+    });
+    sums.collect()
+}
+
 fn decimal_text(unscaled: i128, scale: u8) -> String {
     let scale = usize::from(scale);
     let sign = if unscaled < 0 { "-" } else { "" };
@@ -82,6 +113,9 @@ mod tests {
             decimal.add(&Cell::Decimal(unscaled));
         }
         assert_eq!(decimal.text().as_deref(), Some("-1.45"));
+        let mut resumed = Sum::from_text(ColumnType::Decimal { precision: 9, scale: 2 }, "-1.45");
+        resumed.add(&Cell::Decimal(200));
+        assert_eq!(resumed.text().as_deref(), Some("0.55"));
         let mut float = Sum::of(ColumnType::Number);
         for value in [1e100, 1.0, -1e100] {
             float.add(&Cell::Float(value));

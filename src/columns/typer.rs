@@ -12,7 +12,7 @@ use super::key_rule::{KeyRule, KeyVerdict};
 use super::plan::DecodePlan;
 use super::quarantine_batch::{QuarantineBatch, epoch_days};
 use super::record::RecordJudge;
-use super::sums::{ColumnSum, Sum};
+use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
 use super::violation::{Rule, Violation};
 use crate::settings::limits::{
     BATCH_ROWS, COUNTED_UNKNOWN_KEYS, DATA_BATCH_BYTES, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES,
@@ -125,10 +125,7 @@ impl RecordTyper {
             batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
         }
         self.typed.extract_sha256 = self.hash.finish();
-        let sums = self.plan.columns.iter().zip(&self.sums).filter_map(|(column, (values, sum))| {
-            Some(ColumnSum { column: column.name.clone(), values: *values, sum: sum.text()? })
-        });
-        self.typed.sums = sums.collect();
+        self.typed.sums = column_sums(&self.plan, &self.sums);
         Ok(self.typed)
     }
 
@@ -143,7 +140,7 @@ impl RecordTyper {
         if self.judge.has_unknown() {
             self.count_unknown(offset, text);
         }
-        self.read_key(text);
+        self.judge.read_key(&self.plan, text, &mut self.key_text);
         if !violations.is_empty() {
             return self.reject(offset, record, &violations);
         }
@@ -164,12 +161,7 @@ impl RecordTyper {
     fn accept(&mut self, record: &str) {
         self.typed.accepted += 1;
         let cells = &self.judge.cells;
-        for (column, (values, sum)) in self.sums.iter_mut().enumerate() {
-            if !matches!(sum, Sum::None) && *cells.get(column) != super::cells::Cell::Empty {
-                *values += 1;
-                sum.add(cells.get(column));
-            }
-        }
+        add_to_sums(&mut self.sums, cells);
         let unmapped = self.judge.unmapped(record);
         self.data.append(cells, record, unmapped.as_deref(), &self.plan);
     }
@@ -194,21 +186,6 @@ impl RecordTyper {
         }
         let key = (!self.key_text.is_empty()).then_some(self.key_text.as_str());
         self.quarantine.append(offset, key, record, violations);
-    }
-
-    /// The key as text: the texts of its columns, or with several of them a JSON array. Empty where
-    /// a part of it is missing or no text of its type.
-    fn read_key(&mut self, record: &str) {
-        self.key_text.clear();
-        let several = self.plan.key.len() > 1;
-        let mut parts = Vec::new();
-        for column in &self.plan.key {
-            let Some(part) = self.judge.key_part(*column, record) else { return self.key_text.clear() };
-            if several { parts.push(part) } else { self.key_text.push_str(&part) }
-        }
-        if several {
-            self.key_text = serde_json::to_string(&parts).unwrap_or_default();
-        }
     }
 
     fn count_unknown(&mut self, offset: u64, record: &str) {

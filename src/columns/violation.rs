@@ -1,11 +1,11 @@
 //! Why a record was rejected.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::settings::limits::SHOWN_VALUE_BYTES;
 
 /// The closed set of rules (contract, "Quarantine columns").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// A required value is absent.
@@ -61,7 +61,7 @@ impl Rule {
 }
 
 /// One broken rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Where, as a JSON Pointer (RFC 6901); empty for the record itself.
     pub path: String,

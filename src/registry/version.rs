@@ -92,6 +92,23 @@ pub struct ReportColumns {
     pub record_schema: Box<serde_json::value::RawValue>,
 }
 
+impl ReportColumns {
+    /// These columns, asked for and judged by the rules of another version of them.
+    #[must_use]
+    pub fn under(&self, rules: &Self) -> Self {
+        let columns = self.columns.iter().map(|column| {
+            let ruled = rules.columns.iter().find(|ruled| ruled.name == column.name);
+            Column {
+                requested: ruled.is_some_and(|ruled| ruled.requested),
+                required: ruled.is_some_and(|ruled| ruled.required),
+                constraints: ruled.map(|ruled| ruled.constraints.clone()).unwrap_or_default(),
+                ..column.clone()
+            }
+        });
+        Self { columns: columns.collect(), record_schema: rules.record_schema.clone() }
+    }
+}
+
 /// One column of a report's files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Column {

@@ -12,6 +12,7 @@ impl From<SinkFailure> for Failure {
             SinkFailureKind::Configuration => FailureKind::Configuration,
             SinkFailureKind::Unavailable => FailureKind::Unavailable,
             SinkFailureKind::Superseded => FailureKind::Superseded,
+            SinkFailureKind::Mismatch => FailureKind::Mismatch,
             SinkFailureKind::Defect => FailureKind::Defect,
         };
         Self::new(kind, failure.message).hint(failure.hint)

@@ -3,30 +3,37 @@
 
 mod alerts;
 mod check;
+mod committed;
 mod drift;
 mod failure;
 mod metrics;
 mod pacing;
 mod plan;
 mod preflight;
+mod quarantine_review;
 mod registry_review;
 mod registry_store;
+mod replay;
 mod request;
 pub mod summary;
 mod verify;
+mod window_files;
 mod window_run;
 mod work_folder;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use check::{Probe, check};
+pub use committed::CommittedDays;
 pub use metrics::prometheus_text;
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
+pub use quarantine_review::{QuarantineRequest, Reject, RejectCount, count_rejects, read_rejects};
 pub use registry_review::{
     ListedVersion, LogEntry, ReviewedDifference, ReviewedMetric, Synced, compare_versions, list_versions, log,
     show_version, sync,
 };
 pub use registry_store::RecordedEvent;
+pub use replay::{ReplayRequest, replay};
 pub use request::{RunRequest, Span};
 pub use verify::verify;
 

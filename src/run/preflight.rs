@@ -12,7 +12,8 @@ use super::registry_store::RegistryStore;
 use crate::columns::{DecodePlan, PlanRequest, UnknownKeys};
 use crate::cxone::{self, Client, ReportReader};
 use crate::registry::{
-    CatalogMetric, Evolution, MetricOverride, RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve,
+    CatalogMetric, Evolution, MetricOverride, RegistryVersion, ReportColumns, ReportRequest, Selection,
+    StandardColumnRequest, evolve,
 };
 use crate::settings::{
     Compression, CustomMetric, CustomMetricSelection, LakeSettings, ReportSettings, Settings, StandardColumn,
@@ -268,17 +269,7 @@ impl TenantReady {
             .filter(|column| column.requested && column.origin == crate::registry::ColumnOrigin::CustomMetric)
             .map(|column| column.source.clone())
             .collect();
-        let plan = DecodePlan::compile(PlanRequest {
-            columns,
-            registry_version: self.registry.version,
-            key: &report.key,
-            time_column: report.time_column.as_deref(),
-            unknown_keys: match report.policy.unknown_key {
-                UnknownKeyPolicy::Keep => UnknownKeys::Keep,
-                UnknownKeyPolicy::Quarantine => UnknownKeys::Quarantine,
-            },
-            max_record_bytes: report.max_record_bytes,
-        })?;
+        let plan = compile_plan(report, columns, self.registry.version)?;
         Ok((plan, metrics))
     }
 }
@@ -305,6 +296,25 @@ impl TenantReady {
         };
         Ok((plan, ReportReader::new(client.clone(), request)))
     }
+}
+
+/// How a report's records become rows of these columns under the rules of a registry version.
+pub(super) fn compile_plan(
+    report: &ReportSettings,
+    columns: &ReportColumns,
+    registry_version: u32,
+) -> Result<DecodePlan, Failure> {
+    DecodePlan::compile(PlanRequest {
+        columns,
+        registry_version,
+        key: &report.key,
+        time_column: report.time_column.as_deref(),
+        unknown_keys: match report.policy.unknown_key {
+            UnknownKeyPolicy::Keep => UnknownKeys::Keep,
+            UnknownKeyPolicy::Quarantine => UnknownKeys::Quarantine,
+        },
+        max_record_bytes: report.max_record_bytes,
+    })
 }
 
 /// Before the first write to a tenant's lake: does the store keep conditions?

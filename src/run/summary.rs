@@ -1,6 +1,7 @@
 //! What a run says at its end (contract, "Summary"; `schemas/summary.schema.json`).
 
 use chrono_tz::Tz;
+use cxlake_sinks::lake::Done;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -195,6 +196,30 @@ pub(super) struct WindowOutcome {
     pub(super) drift: Vec<DriftEvent>,
     /// Rejects of this extract; empty where it was not read.
     pub(super) rejects: RejectTally,
+}
+
+impl WindowOutcome {
+    /// What a done says.
+    pub(super) fn of(done: &Done, status: WindowStatus, manifest: String) -> Self {
+        let rows = RowCounts {
+            expected: done.rows.expected,
+            fetched: done.rows.fetched,
+            accepted: done.rows.accepted,
+            quarantined: done.rows.quarantined,
+            duplicates: done.rows.duplicates,
+        };
+        Self {
+            status: if rows.expected == 0 { WindowStatus::Empty } else { status },
+            restated: false,
+            rows,
+            files: 2,
+            bytes: done.data.proof.bytes + done.quarantine.proof.bytes,
+            manifest,
+            registry_version: done.registry_version,
+            drift: Vec::new(),
+            rejects: RejectTally::new(),
+        }
+    }
 }
 
 /// Why a window is not in the lake, and what was known of its records.

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use cxlake_sinks::lake::{
-    Done, Extract, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, Plan, RowProof, ValueSum, WindowAddress,
-    WindowCommit,
-};
-use cxlake_sinks::parquet::StagedFile;
+use cxlake_sinks::lake::{Done, WindowCommit};
 
 use super::drift::unknown_key_detail;
 use super::preflight::{Preflight, TenantReady};
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
+use super::window_files::{Contents, WindowIdentity};
 use super::work_folder::WorkFolder;
 use super::{Environment, RunRequest};
 use crate::columns::Typed;
@@ -56,29 +53,25 @@ pub(super) async fn run_window(run: &WindowRun<'_>) -> Result<WindowOutcome, Win
 }
 
 impl WindowRun<'_> {
-    fn address(&self) -> WindowAddress {
-        WindowAddress {
-            tenant: self.report.tenant.clone(),
-            report: self.report.name.clone(),
-            date: self.window.date,
-            window: self.window.name(),
+    fn identity(&self) -> WindowIdentity<'_> {
+        WindowIdentity {
+            tenant: &self.report.tenant,
+            report: &self.report.name,
+            window: self.window,
+            time_zone: self.ready.time_zone.name(),
+            registry_version: self.ready.registry.version,
         }
     }
 
     async fn run(&self) -> Result<WindowOutcome, WindowFailure> {
-        let address = self.address();
+        let address = self.identity().address();
         let lake = &self.preflight.lake;
         let commit = WindowCommit { lake, address: &address };
         let before = commit.look().await?;
         if self.request.skip_committed
             && let Some(done) = before.settled()
         {
-            return Ok(self.outcome_of(
-                done,
-                WindowStatus::Unchanged,
-                lake.uri(&commit.manifest(done)),
-                Read::default(),
-            ));
+            return Ok(outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), Read::default()));
         }
         let folder = WorkFolder::create()?;
         let extracted = self.extract_stable(folder.path()).await?;
@@ -95,13 +88,16 @@ impl WindowRun<'_> {
             && done.extract_sha256 == extracted.typed.extract_sha256
             && commit.is_in_place(done).await?
         {
-            return Ok(self.outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), read));
+            return Ok(outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), read));
         }
         let sequence = history.next_sequence();
-        let (plan, extract) = self.finish_files(&address, extracted, rows, sequence).await?;
+        let ExtractedWindow { typed, data, quarantine, .. } = extracted;
+        let Typed { sums, extract_sha256, .. } = typed;
+        let contents = Contents { data, quarantine, rows, sums, extract_sha256, replays: Vec::new() };
+        let (plan, extract) = self.identity().finish(contents, sequence, self.environment).await?;
         let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
         let restated = history.newest_done.is_some_and(|before| before.extract_sha256 != committed.done.extract_sha256);
-        let outcome = self.outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read);
+        let outcome = outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read);
         Ok(WindowOutcome { restated, ..outcome })
     }
 
@@ -170,7 +166,7 @@ impl WindowRun<'_> {
         let worst = extracted.typed.rejects.iter().max_by_key(|(_, count)| **count);
         let worst =
             worst.map(|((rule, path), count)| format!("; most often {rule} at {path:?}: {count}")).unwrap_or_default();
-        let staged = extracted.quarantine.finish(&self.key_values(0, &extracted.typed))?;
+        let staged = extracted.quarantine.finish(&self.identity().key_values(0, &extracted.typed.extract_sha256))?;
         let target = std::env::temp_dir().join(format!(
             "cxlake-rejects-{}-{}-{}.parquet",
             self.report.name,
@@ -193,76 +189,6 @@ impl WindowRun<'_> {
             ),
         )
         .hint(format!("{kept}; policy.max_quarantined_percent sets the limit")))
-    }
-
-    /// The footers' key-values: no clock and no run id, so that the same input gives the same bytes.
-    fn key_values(&self, sequence: u32, typed: &Typed) -> Vec<(String, String)> {
-        [
-            ("cxlake.tenant", self.report.tenant.clone()),
-            ("cxlake.report", self.report.name.clone()),
-            ("cxlake.window", self.window.name()),
-            ("cxlake.time_zone", self.ready.time_zone.name().to_owned()),
-            ("cxlake.registry_version", self.ready.registry.version.to_string()),
-            ("cxlake.sequence", sequence.to_string()),
-            ("cxlake.extract_sha256", typed.extract_sha256.clone()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .to_vec()
-    }
-
-    async fn finish_files(
-        &self,
-        address: &WindowAddress,
-        extracted: ExtractedWindow,
-        rows: RowCounts,
-        sequence: u32,
-    ) -> Result<(Plan, Extract), Failure> {
-        let ExtractedWindow { typed, data, quarantine, .. } = extracted;
-        let key_values = self.key_values(sequence, &typed);
-        let finish = move || {
-            Ok::<_, Failure>(Extract { data: data.finish(&key_values)?, quarantine: quarantine.finish(&key_values)? })
-        };
-        let extract = tokio::task::spawn_blocking(finish)
-            .await
-            .map_err(|error| Failure::defect(format!("end the window's files: {error}")))??;
-        let proof = |kind, file: &StagedFile| ObjectProof {
-            key: address.object(kind),
-            rows: file.rows,
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-        };
-        let (start, end) = self.window.bounds();
-        let plan = Plan {
-            format: PLAN_FORMAT.to_owned(),
-            sequence,
-            run_id: self.environment.run_id.clone(),
-            created_at: self.environment.now_text(),
-            tenant: self.report.tenant.clone(),
-            report: self.report.name.clone(),
-            window: ManifestWindow {
-                start,
-                end,
-                time_zone: self.ready.time_zone.name().to_owned(),
-                date: self.window.date.to_string(),
-            },
-            registry_version: self.ready.registry.version,
-            rows: RowProof {
-                expected: rows.expected,
-                fetched: rows.fetched,
-                accepted: rows.accepted,
-                quarantined: rows.quarantined,
-                duplicates: rows.duplicates,
-            },
-            sums: typed
-                .sums
-                .into_iter()
-                .map(|sum| ValueSum { column: sum.column, values: sum.values, sum: sum.sum })
-                .collect(),
-            extract_sha256: typed.extract_sha256,
-            data: proof(ObjectKind::Data, &extract.data),
-            quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
-        };
-        Ok((plan, extract))
     }
 
     fn unknown_keys(&self, typed: &Typed) -> Vec<DriftEvent> {
@@ -289,27 +215,10 @@ impl WindowRun<'_> {
         }
         events
     }
+}
 
-    fn outcome_of(&self, done: &Done, status: WindowStatus, manifest: String, read: Read) -> WindowOutcome {
-        let rows = RowCounts {
-            expected: done.rows.expected,
-            fetched: done.rows.fetched,
-            accepted: done.rows.accepted,
-            quarantined: done.rows.quarantined,
-            duplicates: done.rows.duplicates,
-        };
-        WindowOutcome {
-            status: if rows.expected == 0 { WindowStatus::Empty } else { status },
-            restated: false,
-            rows,
-            files: 2,
-            bytes: done.data.proof.bytes + done.quarantine.proof.bytes,
-            manifest,
-            registry_version: done.registry_version,
-            drift: read.drift,
-            rejects: read.rejects,
-        }
-    }
+fn outcome_of(done: &Done, status: WindowStatus, manifest: String, read: Read) -> WindowOutcome {
+    WindowOutcome { drift: read.drift, rejects: read.rejects, ..WindowOutcome::of(done, status, manifest) }
 }
 
 fn counts(extracted: &ExtractedWindow) -> RowCounts {

@@ -14,6 +14,7 @@ mod memory;
 mod misbehaving_tenant;
 mod on_s3;
 mod promised_schemas;
+mod quarantine;
 mod random_faults;
 mod registry;
 mod secrets;

@@ -33,6 +33,9 @@ pub struct Plan {
     pub sums: Vec<ValueSum>,
     /// The hash of what the objects are made from.
     pub extract_sha256: String,
+    /// Replays of rejects since the window was extracted, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<ReplayProof>,
     /// Accepted rows.
     pub data: ObjectProof,
     /// Rejected records.
@@ -78,6 +81,21 @@ pub struct ValueSum {
     pub sum: String,
 }
 
+/// Rejects that were tried again and moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayProof {
+    /// The run that did it.
+    pub run_id: String,
+    /// The number of the done that it began from.
+    pub of_sequence: u32,
+    /// The registry version whose rules it tried.
+    pub registry_version: u32,
+    /// Rejects that are rows now, the last of the file.
+    pub accepted: u64,
+    /// Rejects whose key and exact text were accepted with them.
+    pub duplicates: u64,
+}
+
 /// An object and what proves that it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectProof {
@@ -116,6 +134,9 @@ pub struct Done {
     pub sums: Vec<ValueSum>,
     /// The hash of what the objects are made from.
     pub extract_sha256: String,
+    /// Replays of rejects since the window was extracted, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<ReplayProof>,
     /// Accepted rows.
     pub data: PublishedObject,
     /// Rejected records.
@@ -147,6 +168,7 @@ impl Done {
             rows: plan.rows,
             sums: plan.sums.clone(),
             extract_sha256: plan.extract_sha256.clone(),
+            replays: plan.replays.clone(),
             data: PublishedObject { proof: plan.data.clone(), etag: data },
             quarantine: PublishedObject { proof: plan.quarantine.clone(), etag: quarantine },
         }

@@ -3,6 +3,7 @@
 //! window's commit").
 
 mod commit;
+mod committed;
 mod layout;
 mod local;
 mod manifest;
@@ -11,9 +12,10 @@ mod store;
 mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
+pub use committed::committed_windows;
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
 pub use manifest::{
-    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, PublishedObject, RowProof, ValueSum,
+    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, PublishedObject, ReplayProof, RowProof, ValueSum,
 };
 pub use probe::{probe_conditions, probe_large_write};
 pub use store::{Lake, LakeLocation, ObjectState};

@@ -2,9 +2,11 @@
 //! here turns a number into a float, so that the exact text stays in reach of the rules.
 
 mod object;
+mod pretty;
 mod scan;
 mod text;
 
 pub use object::{Field, array_elements, object_fields};
+pub use pretty::{Shown, pretty};
 pub use scan::{SyntaxError, key_count, number_end, skip_whitespace, value_end};
 pub use text::{LoneSurrogate, append_string, decode_string, pointer_token};

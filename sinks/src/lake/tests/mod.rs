@@ -68,6 +68,7 @@ async fn commit(
         registry_version: 1,
         rows: RowProof { expected: count, fetched: count, accepted: count, quarantined: 0, duplicates: 0 },
         sums: Vec::new(),
+        replays: Vec::new(),
         extract_sha256,
         data: proof(ObjectKind::Data, &extract.data),
         quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),

@@ -1,0 +1,37 @@
+//! A Parquet file of ours back into record batches.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::failure::SinkFailure;
+
+/// The batches of a file, in its order.
+pub struct ParquetBatches(ParquetRecordBatchReader);
+
+/// Opens a file that is known to be whole. With `columns` only those of it are read.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn read_parquet(path: &Path, columns: Option<&[&str]>) -> Result<ParquetBatches, SinkFailure> {
+    let file = File::open(path).map_err(|error| SinkFailure::disk("open a temporary file", &error))?;
+    let unreadable = |error| SinkFailure::mismatch(format!("read a Parquet file of the lake: {error}"));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    let mask = match columns {
+        None => ProjectionMask::all(),
+        Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+    };
+    builder.with_projection(mask).build().map(ParquetBatches).map_err(unreadable)
+}
+
+impl Iterator for ParquetBatches {
+    type Item = Result<RecordBatch, SinkFailure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.0.next()?;
+        Some(batch.map_err(|error| SinkFailure::mismatch(format!("read a Parquet file of the lake: {error}"))))
+    }
+}

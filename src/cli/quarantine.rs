@@ -1,0 +1,260 @@
+//! `cxlake quarantine …`: rejects reviewed, exported, and tried again.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+use clap::builder::BoolishValueParser;
+use clap::{Args, Subcommand};
+
+use super::arguments::{Global, SelectionArguments};
+use super::commands::{ending, environment, finish, read_configuration};
+use super::{render, signals};
+use crate::run::{self, CommittedDays, QuarantineRequest, Reject, ReplayRequest, RunRecord};
+use crate::settings::Settings;
+use crate::vocabulary::json::{self, Shown};
+use crate::vocabulary::{Failure, NoProgress};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum QuarantineCommand {
+    /// Count rejects by date, rule and metric
+    List {
+        #[command(flatten)]
+        rejects: RejectArguments,
+        /// Print JSON, a line each
+        #[arg(long, env = "CXLAKE_JSON", value_parser = BoolishValueParser::new())]
+        json: bool,
+    },
+    /// Show rejects as they were sent, their violations marked
+    Show {
+        #[command(flatten)]
+        rejects: RejectArguments,
+        /// How many
+        #[arg(long, value_name = "RECORDS", default_value_t = 10, env = "CXLAKE_LIMIT")]
+        limit: usize,
+    },
+    /// Print rejects with their exact text as lines of JSON; nothing is masked
+    Export {
+        #[command(flatten)]
+        rejects: RejectArguments,
+    },
+    /// Try rejects again under the registry's rules of today, into the windows they came from
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayCommand),
+}
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+    cxlake registry sync && cxlake quarantine replay --date 2024-01-01
+    cxlake quarantine replay --from 2024-01-01 --to 2024-02-01 --dry-run";
+
+#[derive(Debug, Args)]
+pub(super) struct RejectArguments {
+    #[command(flatten)]
+    selection: SelectionArguments,
+    #[command(flatten)]
+    days: DayArguments,
+    /// Only rejects whose first violation is of this rule
+    #[arg(long, value_name = "RULE", env = "CXLAKE_RULE")]
+    rule: Option<String>,
+    /// Only rejects with a violation of this metric, by name or id, or at this JSON Pointer
+    #[arg(long, value_name = "METRIC", env = "CXLAKE_METRIC")]
+    metric: Option<String>,
+}
+
+/// Days of the tenant's zone, as partitions name them.
+#[derive(Clone, Copy, Debug, Args)]
+struct DayArguments {
+    /// One day, as the partition dt has it
+    #[arg(long, value_name = "DAY", conflicts_with_all = ["from", "to"], env = "CXLAKE_DATE")]
+    date: Option<NaiveDate>,
+    /// The first day
+    #[arg(long, value_name = "DAY", env = "CXLAKE_FROM")]
+    from: Option<NaiveDate>,
+    /// The first day that is not meant
+    #[arg(long, value_name = "DAY", env = "CXLAKE_TO")]
+    to: Option<NaiveDate>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayCommand {
+    #[command(flatten)]
+    selection: SelectionArguments,
+    #[command(flatten)]
+    days: DayArguments,
+    /// The registry version whose rules are tried; the newest if left out
+    #[arg(long, value_name = "VERSION", env = "CXLAKE_REGISTRY")]
+    registry: Option<u32>,
+    /// Try, and write nothing
+    #[arg(long, env = "CXLAKE_DRY_RUN", value_parser = BoolishValueParser::new())]
+    dry_run: bool,
+    /// Write the summary to a file too
+    #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
+    summary_file: Option<PathBuf>,
+}
+
+impl DayArguments {
+    fn days(self) -> Result<CommittedDays, Failure> {
+        let days = match self.date {
+            Some(date) => CommittedDays { from: Some(date), to: date.checked_add_days(Days::new(1)) },
+            None => CommittedDays { from: self.from, to: self.to },
+        };
+        match (days.from, days.to) {
+            (Some(from), Some(to)) if to <= from => {
+                Err(Failure::configuration(format!("find the windows: {from} to {to} is no span"))
+                    .hint("--to is the first day that is not meant"))
+            }
+            _ => Ok(days),
+        }
+    }
+}
+
+impl RejectArguments {
+    fn request(&self) -> Result<QuarantineRequest, Failure> {
+        Ok(QuarantineRequest {
+            selection: self.selection.request(),
+            days: self.days.days()?,
+            rule: self.rule.clone(),
+            metric: self.metric.clone(),
+        })
+    }
+}
+
+pub(super) async fn quarantine(global: &Global, command: &QuarantineCommand) -> u8 {
+    let work = async {
+        match command {
+            QuarantineCommand::List { rejects, json } => list(&global.config, rejects, *json).await,
+            QuarantineCommand::Show { rejects, limit } => show(&global.config, rejects, *limit).await,
+            QuarantineCommand::Export { rejects } => export(&global.config, rejects).await,
+            // It shows its summary also where it is interrupted.
+            QuarantineCommand::Replay(_) => Ok(()),
+        }
+        .map(|()| 0)
+    };
+    if let QuarantineCommand::Replay(command) = command {
+        return replay(global, command).await;
+    }
+    finish(signals::unless_interrupted(work).await.and_then(|done| done))
+}
+
+async fn list(config: &Path, rejects: &RejectArguments, json: bool) -> Result<(), Failure> {
+    let counts = run::count_rejects(&read_configuration(config)?, &rejects.request()?).await?;
+    for count in &counts {
+        if json {
+            render::json_line(count);
+            continue;
+        }
+        let metric = count.metric.as_ref().map(|name| format!(" ({name:?})")).unwrap_or_default();
+        render::text(&format!(
+            "{}  {} {}  {}  {:?}{metric}  {}\n",
+            count.date, count.tenant, count.report, count.rule, count.path, count.records
+        ));
+    }
+    if !json {
+        let records: u64 = counts.iter().map(|count| count.records).sum();
+        render::text(&format!("{records} rejects\n"));
+    }
+    Ok(())
+}
+
+async fn show(config: &Path, rejects: &RejectArguments, limit: usize) -> Result<(), Failure> {
+    let settings = read_configuration(config)?;
+    let mut shown = 0;
+    let mut take = |reject: Reject| {
+        if shown == limit {
+            return ControlFlow::Break(());
+        }
+        shown += 1;
+        render::text(&laid_out(&reject, &settings));
+        ControlFlow::Continue(())
+    };
+    run::read_rejects(&settings, &rejects.request()?, &mut take).await
+}
+
+async fn export(config: &Path, rejects: &RejectArguments) -> Result<(), Failure> {
+    let mut take = |reject: Reject| {
+        render::json_line(&reject);
+        ControlFlow::Continue(())
+    };
+    run::read_rejects(&read_configuration(config)?, &rejects.request()?, &mut take).await
+}
+
+async fn replay(global: &Global, command: &ReplayCommand) -> u8 {
+    let environment = environment(Arc::new(NoProgress));
+    let record = RunRecord::new(&environment.run_id);
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        let days = command.days.days()?;
+        if days == CommittedDays::default() {
+            return Err(Failure::configuration("find the windows to replay: no day is given")
+                .hint("pass --date, or --from and --to"));
+        }
+        let request = ReplayRequest {
+            selection: command.selection.request(),
+            days,
+            registry: command.registry,
+            dry_run: command.dry_run,
+        };
+        run::replay(&settings, &request, &environment, &record).await;
+        Ok(())
+    };
+    ending(work, &record, command.summary_file.as_deref(), |summary| summary).await
+}
+
+/// A reject for a person: where it stands, and its text with its violations beside their values.
+fn laid_out(reject: &Reject, settings: &Settings) -> String {
+    let is_masked = |pointer: &str| {
+        settings.masked.iter().any(|masked| {
+            pointer == masked || pointer.strip_prefix(masked.as_str()).is_some_and(|below| below.starts_with('/'))
+        })
+    };
+    let key_is_masked = settings
+        .reports
+        .get(&reject.report)
+        .is_some_and(|report| report.key.iter().any(|key| is_masked(&format!("/{}", json::pointer_token(key)))));
+    let key = match &reject.record_key {
+        Some(_) if key_is_masked => " key ***".to_owned(),
+        Some(key) => format!(" key {key}"),
+        None => String::new(),
+    };
+    let mut text = format!(
+        "{} {} window {} to {}, record {}{key}, registry version {}\n",
+        reject.tenant,
+        reject.report,
+        reject.window_start,
+        reject.window_end,
+        reject.source_offset,
+        reject.schema_version
+    );
+    let notes = |pointer: &str| -> Vec<String> {
+        let here = reject.violations.iter().filter(|violation| violation.path == pointer);
+        here.map(|violation| format!("{}: expected {}", violation.rule.name(), violation.expected)).collect()
+    };
+    let mut marked = Vec::new();
+    let record = reject.raw_record.as_deref().and_then(|record| {
+        json::pretty(record, &mut |pointer| {
+            marked.push(pointer.to_owned());
+            Shown { instead: is_masked(pointer).then(|| "\"***\"".to_owned()), notes: notes(pointer) }
+        })
+    });
+    for violation in reject.violations.iter().filter(|violation| !marked.contains(&violation.path)) {
+        text.push_str(&format!(
+            "{:?}   <-- {}: expected {}\n",
+            violation.path,
+            violation.rule.name(),
+            violation.expected
+        ));
+    }
+    match (record, &reject.raw_record) {
+        (Some(record), _) => text.push_str(&record),
+        // What cannot be taken apart cannot be masked.
+        (None, _) if !settings.masked.is_empty() => text.push_str("(not shown: it cannot be masked)\n"),
+        (None, Some(raw)) => text.push_str(&format!("{raw}\n")),
+        (None, None) => {
+            text.push_str(&format!("bytes {}\n", reject.raw_bytes_hex.as_deref().unwrap_or_default()));
+        }
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,247 @@
+//! Rejects tried again under the registry's newest (or a named) rules, into the windows that they
+//! came from, by the same commit as a run's.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cxlake_sinks::lake::{Lake, ReplayProof, WindowCommit};
+use cxlake_sinks::parquet::{ParquetOptions, ParquetWriter, read_parquet};
+
+use super::committed::{self, CommittedDays, CommittedWindow};
+use super::preflight::{Preflight, compile_plan};
+use super::registry_review::read_or_newest;
+use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
+use super::window_files::{Contents, WindowIdentity};
+use super::work_folder::WorkFolder;
+use super::{Environment, RunRecord, RunRequest, concerns_one_window};
+use crate::columns::{ColumnSum, DecodePlan, RejectReplay, Replayed, quarantine_schema};
+use crate::registry::RegistryVersion;
+use crate::settings::Settings;
+use crate::vocabulary::{Failure, RowCounts};
+
+/// What to replay, and how.
+#[derive(Clone, Debug)]
+pub struct ReplayRequest {
+    /// Tenants and reports; its span is not used.
+    pub selection: RunRequest,
+    /// The days of the windows.
+    pub days: CommittedDays,
+    /// The registry version whose rules are tried; the newest where none is given.
+    pub registry: Option<u32>,
+    /// Tries, and writes nothing.
+    pub dry_run: bool,
+}
+
+/// The rules that rejects of a tenant are tried under.
+struct Rules {
+    newest: RegistryVersion,
+    tried: RegistryVersion,
+}
+
+/// Tries the rejects of committed windows again. The tenant is not called. Whatever happens stands
+/// in `record`.
+pub async fn replay(settings: &Settings, request: &ReplayRequest, environment: &Environment, record: &RunRecord) {
+    if let Err(failure) = replay_windows(settings, request, environment, record).await {
+        record.fail(failure);
+    }
+}
+
+async fn replay_windows(
+    settings: &Settings,
+    request: &ReplayRequest,
+    environment: &Environment,
+    record: &RunRecord,
+) -> Result<(), Failure> {
+    let preflight = if request.dry_run { Preflight::open_to_read(settings)? } else { Preflight::open(settings)? };
+    let windows = committed::find(settings, &request.selection, request.days, &preflight.lake).await?;
+    let indices: Vec<usize> = windows
+        .iter()
+        .map(|found| {
+            let report = found.report;
+            record.update(|builder| builder.add_window(&report.tenant, &report.name, &found.window, found.time_zone))
+        })
+        .collect();
+    for (found, index) in windows.iter().zip(indices) {
+        record.update(|builder| builder.window_begun(index));
+        let replay = WindowReplay { settings, preflight: &preflight, request, environment, found };
+        match replay.run().await {
+            Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),
+            Err(fault) => {
+                let goes_on = concerns_one_window(fault.failure.kind);
+                record.update(|builder| builder.window_failed(index, fault));
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct WindowReplay<'a> {
+    settings: &'a Settings,
+    preflight: &'a Preflight,
+    request: &'a ReplayRequest,
+    environment: &'a Environment,
+    found: &'a CommittedWindow<'a>,
+}
+
+impl WindowReplay<'_> {
+    async fn run(&self) -> Result<WindowOutcome, WindowFailure> {
+        let CommittedWindow { address, done, is_settled, .. } = self.found;
+        let lake = &self.preflight.lake;
+        let commit = WindowCommit { lake, address };
+        let as_before = WindowOutcome::of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)));
+        if done.quarantine.proof.rows == 0 {
+            return Ok(as_before);
+        }
+        if !is_settled {
+            return Err(Failure::unavailable(format!("replay the window {}: a newer plan is open", address.window))
+                .hint("a run was interrupted: run the window again, then replay it")
+                .into());
+        }
+        let rules = self.rules().await?;
+        let plan = Arc::new(self.plan(&rules)?);
+        let folder = WorkFolder::create()?;
+        let (replayed, data, quarantine) = self.rewrite(lake, folder.path(), Arc::clone(&plan)).await?;
+        self.tell(&replayed);
+        if replayed.accepted + replayed.duplicates == 0 || self.request.dry_run {
+            return Ok(WindowOutcome { rejects: replayed.remaining, ..as_before });
+        }
+        let replay = ReplayProof {
+            run_id: self.environment.run_id.clone(),
+            of_sequence: done.sequence,
+            registry_version: rules.tried.version,
+            accepted: replayed.accepted,
+            duplicates: replayed.duplicates,
+        };
+        let moved = replayed.accepted + replayed.duplicates;
+        let contents = Contents {
+            data,
+            quarantine,
+            rows: RowCounts {
+                expected: done.rows.expected,
+                fetched: done.rows.fetched,
+                accepted: done.rows.accepted + replayed.accepted,
+                quarantined: done.rows.quarantined - moved,
+                duplicates: done.rows.duplicates + replayed.duplicates,
+            },
+            sums: replayed.sums,
+            extract_sha256: replayed.extract_sha256,
+            replays: done.replays.iter().cloned().chain([replay]).collect(),
+        };
+        let identity = WindowIdentity {
+            tenant: &self.found.report.tenant,
+            report: &self.found.report.name,
+            window: self.found.window,
+            time_zone: self.found.time_zone.name(),
+            registry_version: rules.newest.version,
+        };
+        let (plan, extract) = identity.finish(contents, self.found.next_sequence, self.environment).await?;
+        let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
+        let outcome = WindowOutcome::of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest));
+        Ok(WindowOutcome { restated: true, rejects: replayed.remaining, ..outcome })
+    }
+
+    async fn rules(&self) -> Result<Rules, Failure> {
+        let store = self.preflight.registry(self.settings, &self.found.report.tenant)?;
+        let newest = read_or_newest(&store, None).await?;
+        let tried = match self.request.registry {
+            Some(number) if number != newest.version => store.read(number).await?,
+            _ => newest.clone(),
+        };
+        Ok(Rules { newest, tried })
+    }
+
+    /// The newest version's columns, for files hold every column that is known; the tried one's rules.
+    fn plan(&self, rules: &Rules) -> Result<DecodePlan, Failure> {
+        let report = self.found.report;
+        let columns = |version: &RegistryVersion| {
+            version.reports.get(&report.name).cloned().ok_or_else(|| {
+                Failure::configuration(format!(
+                    "replay reports.{}: version {} of the registry does not hold it",
+                    report.name, version.version
+                ))
+                .hint("`cxlake registry list` shows the versions; `cxlake registry sync` makes one that holds it")
+            })
+        };
+        let columns = columns(&rules.newest)?.under(&columns(&rules.tried)?);
+        compile_plan(report, &columns, rules.tried.version)
+    }
+
+    /// Builds both files again from the committed pair.
+    async fn rewrite(
+        &self,
+        lake: &Lake,
+        folder: &Path,
+        plan: Arc<DecodePlan>,
+    ) -> Result<(Replayed, ParquetWriter, ParquetWriter), Failure> {
+        let done = &self.found.done;
+        let data = lake.fetch(&done.data.proof, folder).await?;
+        let quarantine = lake.fetch(&done.quarantine.proof, folder).await?;
+        let options = self.preflight.parquet(self.found.report);
+        let sums: Vec<ColumnSum> = done
+            .sums
+            .iter()
+            .map(|sum| ColumnSum { column: sum.column.clone(), values: sum.values, sum: sum.sum.clone() })
+            .collect();
+        let replay =
+            RejectReplay::new(Arc::clone(&plan), self.found.window, done.rows.accepted, &sums, &done.extract_sha256);
+        let folder = folder.to_owned();
+        let work = move || rewrite_files(replay, &plan, data.path(), quarantine.path(), &folder, &options);
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Failure::defect(format!("write the window's files again: {error}")))?
+    }
+
+    /// What was found, for the log.
+    fn tell(&self, replayed: &Replayed) {
+        let window = &self.found.address.window;
+        let Replayed { accepted, duplicates, remaining, .. } = replayed;
+        let dry_run = self.request.dry_run;
+        tracing::info!(
+            report = self.found.report.name,
+            window,
+            accepted,
+            duplicates,
+            dry_run,
+            "rejects were tried again"
+        );
+        for ((rule, path), count) in remaining {
+            tracing::info!(report = self.found.report.name, window, rule, path, count, "rejects that stay");
+        }
+    }
+}
+
+fn rewrite_files(
+    mut replay: RejectReplay,
+    plan: &DecodePlan,
+    data: &Path,
+    quarantine: &Path,
+    folder: &Path,
+    options: &ParquetOptions,
+) -> Result<(Replayed, ParquetWriter, ParquetWriter), Failure> {
+    let defect = |error| Failure::defect(format!("try rejects again: {error}"));
+    let mut new_data = ParquetWriter::create(folder, Arc::clone(plan.schema()), options)?;
+    let mut new_quarantine = ParquetWriter::create(folder, quarantine_schema(), options)?;
+    for batch in read_parquet(data, None)? {
+        new_data.write(&replay.accepted(&batch?).map_err(defect)?)?;
+    }
+    let mut rows = Vec::new();
+    for batch in read_parquet(quarantine, None)? {
+        let stays = replay.rejected(&batch?, &mut rows).map_err(defect)?;
+        if stays.num_rows() > 0 {
+            // The schema of the file itself, whose fields have their ids.
+            let stays = stays.with_schema(quarantine_schema()).map_err(defect)?;
+            new_quarantine.write(&stays)?;
+        }
+        for batch in rows.drain(..) {
+            new_data.write(&batch)?;
+        }
+    }
+    let replayed = replay.finish(&mut rows).map_err(defect)?;
+    for batch in rows {
+        new_data.write(&batch)?;
+    }
+    Ok((replayed, new_data, new_quarantine))
+}
