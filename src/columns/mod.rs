@@ -6,6 +6,7 @@
 mod cells;
 mod data_batch;
 mod extract_hash;
+mod further_rules;
 mod key_rule;
 mod moment;
 mod plan;

@@ -127,8 +127,8 @@ fn planned(column: &Column) -> Result<PlannedColumn, Failure> {
         _ => format!("/{token}"),
     };
     let rules = ValueRules::compile(column.column_type, &column.constraints).map_err(|reason| {
-        Failure::configuration(format!("compile the pattern of {}: {reason}", column.source))
-            .hint("patterns are ECMA regular expressions without look-around and back-references")
+        Failure::configuration(format!("compile the rules of {}: {reason}", column.source))
+            .hint("patterns are ECMA regular expressions without look-around and back-references; schema holds keywords of draft-07")
     })?;
     Ok(PlannedColumn {
         name: column.name.clone(),

@@ -6,6 +6,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use super::cells::{Cell, Cells};
+use super::further_rules::FurtherRules;
 use super::moment::{NoTimestamp, date_days, timestamp_micros};
 use super::violation::{Rule, shown};
 use crate::vocabulary::json::decode_string;
@@ -21,6 +22,7 @@ pub(super) struct ValueRules {
     pattern: Option<Pattern>,
     max_length: Option<u64>,
     precision: Option<u64>,
+    further: Option<FurtherRules>,
 }
 
 #[derive(Debug)]
@@ -67,12 +69,25 @@ impl ValueRules {
             pattern: constraints.pattern.as_deref().map(Pattern::compile).transpose()?,
             max_length: constraints.max_length,
             precision: constraints.precision,
+            further: constraints
+                .schema
+                .as_ref()
+                .map(|schema| FurtherRules::compile(column_type, schema))
+                .transpose()?,
         })
     }
 
     /// The cell for a value that is not null. `start` is the value's place in the record. What the
     /// value breaks is added to `broken`; then the cell is not to be used.
     pub(super) fn read(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+        let cell = self.read_by_type(raw, start, cells, broken);
+        if let Some(further) = self.further.as_ref().filter(|_| broken.is_empty()) {
+            further.check(raw, broken);
+        }
+        cell
+    }
+
+    fn read_by_type(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
         match (self.column_type, raw.as_bytes().first()) {
             (ColumnType::String, Some(b'"')) => self.read_text(raw, start, cells, broken),
             (ColumnType::Timestamp | ColumnType::Date, Some(b'"')) => self.read_moment(raw, broken),
