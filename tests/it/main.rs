@@ -19,3 +19,4 @@ mod random_faults;
 mod registry;
 mod secrets;
 mod source_faults;
+mod two_validators;

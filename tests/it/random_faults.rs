@@ -11,27 +11,10 @@ use cxlake::vocabulary::SystemClock;
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
 use crate::support::faults::status;
-use crate::support::{Lab, run_here, tenant};
+use crate::support::{Lab, Random, run_here, tenant};
 
 const DAYS: [&str; 5] = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"];
 const FAULTS: usize = 200;
-
-/// A small generator of its own, so that a seed means the same for ever (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 fn effect(random: &mut Random) -> Effect {
     match random.below(19) {

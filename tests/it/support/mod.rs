@@ -5,6 +5,7 @@ mod here;
 mod lab;
 mod names;
 mod python;
+mod random;
 mod s3;
 mod tls;
 
@@ -12,5 +13,6 @@ pub(crate) use here::{FastClock, run_here};
 pub(crate) use lab::{Lab, Outcome, complaint, tenant};
 pub(crate) use names::PrivateNames;
 pub(crate) use python::python;
+pub(crate) use random::Random;
 pub(crate) use s3::S3Server;
 pub(crate) use tls::TlsServer;
