@@ -28,4 +28,5 @@ $(PYTHON)/.ready: tests/requirements.txt
 	python3 -m venv $(PYTHON) || (apt-get install -y python3-venv && python3 -m venv $(PYTHON))
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(PYTHON)/bin/python -c "from duckdb_extensions import import_extension; import_extension('httpfs')"
+	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(PYTHON)/duckdb-1.1 duckdb==1.1.3
 	@touch $@

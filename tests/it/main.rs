@@ -20,3 +20,4 @@ mod registry;
 mod secrets;
 mod source_faults;
 mod two_validators;
+mod versions;
