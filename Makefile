@@ -2,7 +2,7 @@
 PYTHON := target/python
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo test test-slow check
+.PHONY: help demo test test-slow fuzz check
 
 help: ## list the entry points
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -13,8 +13,22 @@ demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-
 test: $(PYTHON)/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace
 
-test-slow: test ## the same with twenty times as many scripts of random faults
+test-slow: test fuzz ## the same with 20 times as many random faults and records, and the fuzz targets
 	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
+	CXLAKE_TEST_CASES=2000000 cargo test --locked -p cxlake --test it both_validators_agree
+
+# libFuzzer's coverage by flags that stable Rust has.
+FUZZ_RUNS ?= 1000000
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+fuzz: $(addprefix fuzz-,page record) ## run each fuzz target FUZZ_RUNS times (1,000,000)
+
+fuzz-%:
+	@mkdir -p target/fuzz/corpus/$*
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo run --locked --release --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz \
+		--target $$(rustc --print host-tuple) --bin $* -- -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -verbosity=0 \
+		-dict=tests/fuzz/json.dict target/fuzz/corpus/$* tests/fuzz/seeds/$*
 
 check: ## formatting, clippy and rustdoc without warnings
 	cargo fmt --all --check

@@ -241,19 +241,12 @@ impl SpanArguments {
     }
 
     fn from_environment() -> Result<Self, Failure> {
-        let text = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let day = |name: &str| match text(name) {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| {
-                Failure::configuration(format!("read {name}: {text:?} is no day")).hint("write it as 2024-01-01")
-            }),
-        };
         let given = Self {
-            date: day("CXLAKE_DATE")?,
-            from: day("CXLAKE_FROM")?,
-            to: day("CXLAKE_TO")?,
-            window: text("CXLAKE_WINDOW"),
-            shard: text("CXLAKE_SHARD"),
+            date: day_of_environment("CXLAKE_DATE")?,
+            from: day_of_environment("CXLAKE_FROM")?,
+            to: day_of_environment("CXLAKE_TO")?,
+            window: text_of_environment("CXLAKE_WINDOW"),
+            shard: text_of_environment("CXLAKE_SHARD"),
         };
         let ways = [
             given.date.is_some(),
@@ -292,6 +285,18 @@ impl SpanArguments {
         }
         Ok(request)
     }
+}
+
+fn text_of_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// The day that a variable names, if it is set.
+pub(super) fn day_of_environment(name: &str) -> Result<Option<NaiveDate>, Failure> {
+    let Some(text) = text_of_environment(name) else { return Ok(None) };
+    text.parse()
+        .map(Some)
+        .map_err(|_| Failure::configuration(format!("read {name}: {text:?} is no day")).hint("write it as 2024-01-01"))
 }
 
 fn parse_window(text: &str) -> Result<Span, Failure> {

@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
-use super::arguments::{Global, SelectionArguments};
+use super::arguments::{Global, SelectionArguments, day_of_environment};
 use super::commands::{ending, environment, finish, read_configuration};
 use super::{render, signals};
 use crate::run::{self, CommittedDays, QuarantineRequest, Reject, ReplayRequest, RunRecord};
@@ -63,17 +63,17 @@ pub(super) struct RejectArguments {
     metric: Option<String>,
 }
 
-/// Days of the tenant's zone, as partitions name them.
+/// Days of the tenant's zone, as partitions name them. As with a run, one flag beats all variables.
 #[derive(Clone, Copy, Debug, Args)]
 struct DayArguments {
-    /// One day, as the partition dt has it
-    #[arg(long, value_name = "DAY", conflicts_with_all = ["from", "to"], env = "CXLAKE_DATE")]
+    /// One day, as the partition dt has it [env: CXLAKE_DATE]
+    #[arg(long, value_name = "DAY", conflicts_with_all = ["from", "to"])]
     date: Option<NaiveDate>,
-    /// The first day
-    #[arg(long, value_name = "DAY", env = "CXLAKE_FROM")]
+    /// The first day [env: CXLAKE_FROM]
+    #[arg(long, value_name = "DAY")]
     from: Option<NaiveDate>,
-    /// The first day that is not meant
-    #[arg(long, value_name = "DAY", env = "CXLAKE_TO")]
+    /// The first day that is not meant [env: CXLAKE_TO]
+    #[arg(long, value_name = "DAY")]
     to: Option<NaiveDate>,
 }
 
@@ -96,9 +96,17 @@ pub(super) struct ReplayCommand {
 
 impl DayArguments {
     fn days(self) -> Result<CommittedDays, Failure> {
-        let days = match self.date {
+        let Self { date, from, to } = match self {
+            Self { date: None, from: None, to: None } => Self {
+                date: day_of_environment("CXLAKE_DATE")?,
+                from: day_of_environment("CXLAKE_FROM")?,
+                to: day_of_environment("CXLAKE_TO")?,
+            },
+            given => given,
+        };
+        let days = match date {
             Some(date) => CommittedDays { from: Some(date), to: date.checked_add_days(Days::new(1)) },
-            None => CommittedDays { from: self.from, to: self.to },
+            None => CommittedDays { from, to },
         };
         match (days.from, days.to) {
             (Some(from), Some(to)) if to <= from => {

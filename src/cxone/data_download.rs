@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::address::Call;
 use super::answer::{Answer, Setback, is_html, message_of};
 use super::client::Client;
-use super::envelope::{Envelope, read_envelope};
+use super::envelope::{Envelope, split_page};
 use crate::settings::Group;
 use crate::vocabulary::{Failure, Page};
 
@@ -160,9 +160,9 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
     if is_html(&answer) {
         return Err(Setback::passing(format!("{} with an HTML page in the place of JSON", answer.status)));
     }
-    let envelope = read_envelope(&answer.body).map_err(|setback| match message_of(&answer) {
+    let envelope = split_page(&answer.body).map_err(|reason| match message_of(&answer) {
         Some(message) => Setback::passing(format!("{} with an error in the place of a page: {message}", answer.status)),
-        None => setback,
+        None => Setback::passing(reason),
     });
     let Envelope { total, records, next_cursor } = envelope?;
     let not_utf8: NotUtf8 = if std::str::from_utf8(&answer.body).is_ok() {

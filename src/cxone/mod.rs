@@ -16,5 +16,6 @@ mod token;
 
 pub use client::{Client, Surroundings};
 pub use data_download::{PageAnswer, Place, ReportReader, ReportRequest};
+pub use envelope::{Envelope, split_page};
 pub use http::ApiCounts;
 pub use tenant::{Quota, Tenant};

@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod checks;
+mod exactness;
 mod floors;
 mod help;
 mod hostile_machine;

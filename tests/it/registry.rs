@@ -112,6 +112,24 @@ async fn a_metric_that_vanishes_during_a_run_makes_it_look_again_once() {
     assert_eq!((&summary["drift"][0]["kind"], &summary["drift"][0]["id"]), (&json!("retired"), &json!(retired)));
     assert_eq!(summary["windows"][2]["registry_version"], 2);
     lab.compare_day(&lab.lake(), "2024-01-03", false);
+    // Where the policy forbids it, the windows before it stay, and nothing comes after them.
+    let mut frozen = Lab::start(clean()).await;
+    frozen.cxlake(&RUN).expect(0);
+    frozen.replace("max_quarantined_percent", "retired_metric = \"freeze\"\nmax_quarantined_percent");
+    frozen.simulator.play(Fault { skip: 1, ..Fault::new(CallKind::DataDownload, status(503, Some("2"))) });
+    let run = frozen
+        .command(&["run", "--from", "2024-01-02", "--to", "2024-01-04"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !frozen.simulator.calls().iter().any(|call| call.status == 503) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    frozen.simulator.change(|settings| drop(settings.catalog.remove(2)));
+    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(4));
+    assert_eq!(files(&frozen.lake().join("acme/calls/data")), ["dt=2024-01-01", "dt=2024-01-02"]);
+    assert!(!frozen.lake().join("acme/registry/v0002.json").exists());
     // A refusal that no drift explains is final at once.
     lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::DataDownload, status(400, None)) });
     lab.simulator.clear_calls();

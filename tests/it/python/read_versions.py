@@ -58,6 +58,21 @@ found = {"duckdb": by_duckdb, "pyarrow": by_pyarrow, "polars": by_polars}[engine
 by_key = {row[KEY]: row for row in found}
 assert len(by_key) == len(found), "a key comes twice"
 
+def field_ids(file):
+    schema = pq.read_schema(file)
+    return {field.name: field.metadata[b"PARQUET:field_id"] for field in schema}
+
+
+# A column keeps its id for ever, no two share one, and a column that was there stays.
+ids, known = {}, set()
+for file in sorted(glob.glob(f"{folder}/**/*.parquet", recursive=True)):
+    of_file = field_ids(file)
+    assert known <= of_file.keys(), (file, known - of_file.keys())
+    known = of_file.keys()
+    for name, number in of_file.items():
+        assert ids.setdefault(name, number) == number, (file, name)
+assert len(set(ids.values())) == len(ids), "two columns share a field id"
+
 expected, columns, compared = 0, set(), 0
 for file in glob.glob(f"{folder}/**/*.parquet", recursive=True):
     table = pq.ParquetFile(file).read()
