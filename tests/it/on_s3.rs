@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use chrono::{Days, NaiveDate};
+use cxlake_simulator::TenantSettings;
 
 use crate::main_job::contents;
 use crate::support::{Lab, S3Server, python, tenant};
@@ -57,4 +58,36 @@ async fn duckdb_reads_a_lake_on_s3() {
     lab.simulator.change(|settings| settings.seed += 1);
     assert_eq!(lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).statuses(), ["committed"]);
     lab.cxlake(&["verify"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_on_s3_is_one_for_many_runs_and_rejects_are_replayed_there() {
+    let settings = TenantSettings { bad_rules: vec!["enum".to_owned()], duplicate_every: 0, ..tenant(500) };
+    let mut lab = Lab::start(settings).await;
+    let server = S3Server::start();
+    on_s3(&mut lab, &server);
+    lab.replace("[tenants.acme.regions]", "registry_url = \"s3://lake/registry\"\n[tenants.acme.regions]");
+    let runs: Vec<_> = (1..=4)
+        .map(|day| {
+            let mut command = lab.command(&["run", "--date", &format!("2024-01-0{day}")]);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut run in runs {
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(lab.cxlake(&["registry", "list"]).expect(0).stdout.lines().count(), 1);
+    lab.simulator.change(|settings| settings.catalog[1].allowed_values = None);
+    assert!(lab.cxlake(&["registry", "sync"]).expect(0).stdout.contains("wrote version 2"));
+    let replay = ["quarantine", "replay", "--from", "2024-01-01", "--to", "2024-01-04"];
+    let summary = lab.cxlake(&replay).expect(0).summary();
+    let windows = summary["windows"].as_array().unwrap();
+    assert_eq!(windows.len(), 3, "the last day is not meant");
+    for window in windows {
+        assert_eq!((&window["status"], &window["rows"]["quarantined"]), (&"committed".into(), &0.into()), "{window}");
+    }
+    assert_eq!(lab.cxlake(&replay).expect(0).statuses(), ["unchanged"; 3]);
+    lab.cxlake(&["verify"]).expect(0);
+    let events = lab.cxlake(&["registry", "log", "--json"]).expect(0).stdout;
+    assert_eq!(events.matches("\"kind\":\"constraints_changed\"").count(), 1, "{events}");
 }
