@@ -223,7 +223,7 @@ fn laid_out(reject: &Reject, settings: &Settings) -> String {
         .is_some_and(|report| report.key.iter().any(|key| is_masked(&format!("/{}", json::pointer_token(key)))));
     let key = match &reject.record_key {
         Some(_) if key_is_masked => " key ***".to_owned(),
-        Some(key) => format!(" key {key}"),
+        Some(key) => format!(" key {key:?}"),
         None => String::new(),
     };
     let mut text = format!(
@@ -240,7 +240,9 @@ fn laid_out(reject: &Reject, settings: &Settings) -> String {
         here.map(|violation| format!("{}: expected {}", violation.rule.name(), violation.expected)).collect()
     };
     let mut marked = Vec::new();
-    let record = reject.raw_record.as_deref().and_then(|record| {
+    // Masks name fields of an object: what is none could hide them anywhere.
+    let can_be_masked = |record: &&str| settings.masked.is_empty() || record.starts_with('{');
+    let record = reject.raw_record.as_deref().filter(can_be_masked).and_then(|record| {
         json::pretty(record, &mut |pointer| {
             marked.push(pointer.to_owned());
             Shown { instead: is_masked(pointer).then(|| "\"***\"".to_owned()), notes: notes(pointer) }

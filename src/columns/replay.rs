@@ -16,7 +16,7 @@ use super::record::{RecordJudge, key_text};
 use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
 use super::violation::Rule;
 use crate::settings::limits::{BATCH_ROWS, DATA_BATCH_BYTES};
-use crate::vocabulary::RejectTally;
+use crate::vocabulary::{Failure, RejectTally};
 use crate::window::Window;
 
 /// What became of a window's rejects.
@@ -80,23 +80,38 @@ impl RejectReplay {
     /// in columns that came since.
     ///
     /// # Errors
-    /// Where a column has another type than the registry says.
-    pub fn accepted(&mut self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    /// [`crate::vocabulary::FailureKind::Configuration`] where the registry does not hold a column of
+    /// theirs as it is, or a row has no value in a column of the key: nothing may be dropped, and no
+    /// key be overlooked.
+    pub fn accepted(&mut self, rows: &RecordBatch) -> Result<RecordBatch, Failure> {
         let schema = self.plan.schema();
+        let is_known = |field: &&arrow::datatypes::FieldRef| {
+            schema.field_with_name(field.name()).is_ok_and(|known| known.data_type() == field.data_type())
+        };
+        if let Some(lost) = rows.schema().fields().iter().find(|field| !is_known(field)) {
+            return Err(Failure::configuration(format!(
+                "replay a window: the registry does not hold its column {} as it is",
+                lost.name()
+            ))
+            .hint("the registry is not the one that the window was written under: check registry_url"));
+        }
         let columns = schema.fields().iter().map(|field| -> ArrayRef {
             rows.column_by_name(field.name())
                 .map_or_else(|| new_null_array(field.data_type(), rows.num_rows()), Arc::clone)
         });
-        let kept = RecordBatch::try_new(Arc::clone(schema), columns.collect())?;
+        let kept = RecordBatch::try_new(Arc::clone(schema), columns.collect())
+            .map_err(|error| Failure::defect(format!("keep the rows of a window: {error}")))?;
         for row in 0..kept.num_rows() {
             let parts: Option<Vec<String>> =
                 self.plan.key.iter().map(|column| key_part(kept.column(*column), row)).collect();
-            if let Some(parts) = parts {
-                self.key.clear();
-                key_text(&parts, &mut self.key);
-                // The exact text of a row is not known any more; it is that of no reject.
-                self.keys.judge(self.key.as_bytes(), b"");
-            }
+            let Some(parts) = parts else {
+                return Err(Failure::configuration("replay a window: its rows have no value in a column of the key")
+                    .hint("the key or its type has changed since: run the window again"));
+            };
+            self.key.clear();
+            key_text(&parts, &mut self.key);
+            // The exact text of a row is not known any more; it is that of no reject.
+            self.keys.judge(self.key.as_bytes(), b"");
         }
         Ok(kept)
     }

@@ -64,6 +64,9 @@ pub fn evolve(
         columns.insert(report.name.clone(), now);
     }
     warnings.append(&mut changes.warnings);
+    if earlier.is_some_and(|earlier| earlier.catalog_sha256 == catalog_sha256(catalog)) {
+        changes.drift_is_configured();
+    }
     let reason = reason(earlier, &changes);
     let drift = changes.drift;
     let version = RegistryVersion {

@@ -55,6 +55,11 @@ impl<'a> MetricChanges<'a> {
         });
     }
 
+    /// The tenant's catalog is as it was: what changed, the configuration changed.
+    pub(super) fn drift_is_configured(&mut self) {
+        self.configured.extend(self.drift.drain(..).map(|event| event.detail));
+    }
+
     /// A metric that the registry does not know; `None` where its type is unknown.
     pub(super) fn new_metric(
         &mut self,

@@ -196,7 +196,8 @@ impl TenantRun<'_> {
         };
         // Why the window was refused counts, not why nobody could look again.
         let Ok(again) = ready.looked_again(self.client, self.environment.now_text()).await else { return Err(refused) };
-        if !again.registry_is_new {
+        // Another run may have written the version meanwhile.
+        if again.registry.version == ready.registry.version {
             return Err(refused);
         }
         tracing::warn!(error = %refused.failure, "the catalog changed during the run: trying the window again");

@@ -227,6 +227,8 @@ async fn stored_values(
         let verdicts: Vec<Stored> = ranges
             .iter()
             .map(|file| match file {
+                // Ranges say nothing of other rules, nor of rows without a value.
+                _ if !matches!(change.rule, "minimum" | "maximum" | "allowedValues") => Stored::Unknown,
                 None => Stored::Unknown,
                 Some(ranges) => ranges
                     .iter()

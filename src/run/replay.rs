@@ -17,7 +17,7 @@ use super::{Environment, RunRecord, RunRequest, concerns_one_window};
 use crate::columns::{ColumnSum, DecodePlan, RejectReplay, Replayed, quarantine_schema};
 use crate::registry::RegistryVersion;
 use crate::settings::Settings;
-use crate::vocabulary::{Failure, RowCounts};
+use crate::vocabulary::{Failure, FailureKind, RowCounts};
 
 /// What to replay, and how.
 #[derive(Clone, Debug)]
@@ -95,15 +95,27 @@ impl WindowReplay<'_> {
         if done.quarantine.proof.rows == 0 {
             return Ok(as_before);
         }
-        if !is_settled {
-            return Err(Failure::unavailable(format!("replay the window {}: a newer plan is open", address.window))
-                .hint("a run was interrupted: run the window again, then replay it")
-                .into());
-        }
         let rules = self.rules().await?;
+        if rules.newest.version < done.registry_version {
+            return Err(Failure::configuration(format!(
+                "replay the window {}: its rows are of registry version {}, the newest is {}",
+                address.window, done.registry_version, rules.newest.version
+            ))
+            .hint("the registry is not the one that the window was written under: check registry_url")
+            .into());
+        }
         let plan = Arc::new(self.plan(&rules)?);
         let folder = WorkFolder::create()?;
-        let (replayed, data, quarantine) = self.rewrite(lake, folder.path(), Arc::clone(&plan)).await?;
+        let rewritten = self.rewrite(lake, folder.path(), Arc::clone(&plan)).await;
+        let (replayed, data, quarantine) = rewritten.map_err(|failure| match failure.kind {
+            // With an open plan the objects need not be the newest done's.
+            FailureKind::Mismatch if !is_settled => Failure::new(
+                FailureKind::Superseded,
+                format!("replay the window {}: it is half replaced", address.window),
+            )
+            .hint("a run of it was interrupted, or is going on: run the window again, then replay it"),
+            _ => failure,
+        })?;
         self.tell(&replayed);
         if replayed.accepted + replayed.duplicates == 0 || self.request.dry_run {
             return Ok(WindowOutcome { rejects: replayed.remaining, ..as_before });
@@ -225,7 +237,7 @@ fn rewrite_files(
     let mut new_data = ParquetWriter::create(folder, Arc::clone(plan.schema()), options)?;
     let mut new_quarantine = ParquetWriter::create(folder, quarantine_schema(), options)?;
     for batch in read_parquet(data, None)? {
-        new_data.write(&replay.accepted(&batch?).map_err(defect)?)?;
+        new_data.write(&replay.accepted(&batch?)?)?;
     }
     let mut rows = Vec::new();
     for batch in read_parquet(quarantine, None)? {

@@ -227,11 +227,12 @@ impl WindowOutcome {
 pub(super) struct WindowFailure {
     pub(super) failure: Failure,
     pub(super) rows: Option<RowCounts>,
+    pub(super) drift: Vec<DriftEvent>,
 }
 
 impl<T: Into<Failure>> From<T> for WindowFailure {
     fn from(failure: T) -> Self {
-        Self { failure: failure.into(), rows: None }
+        Self { failure: failure.into(), rows: None, drift: Vec::new() }
     }
 }
 
@@ -297,6 +298,7 @@ impl SummaryBuilder {
     }
 
     pub(super) fn window_failed(&mut self, index: usize, fault: WindowFailure) {
+        self.add_drift(fault.drift);
         self.in_progress = None;
         let window = &mut self.windows[index];
         window.status = WindowStatus::Failed;

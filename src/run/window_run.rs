@@ -78,10 +78,11 @@ impl WindowRun<'_> {
         let read = Read { drift: self.unknown_keys(&extracted.typed), rejects: extracted.typed.rejects.clone() };
         let rows = counts(&extracted);
         if !rows.balance() {
-            return Err(WindowFailure { failure: does_not_balance(rows), rows: Some(rows) });
+            return Err(WindowFailure { failure: does_not_balance(rows), rows: Some(rows), drift: read.drift });
         }
         let gated = self.gate(extracted, rows);
-        let extracted = gated.map_err(|failure| WindowFailure { failure, rows: Some(rows) })?;
+        let drift = read.drift.clone();
+        let extracted = gated.map_err(|failure| WindowFailure { failure, rows: Some(rows), drift })?;
         // What another run did meanwhile counts.
         let history = commit.look().await?;
         if let Some(done) = history.settled()

@@ -68,7 +68,9 @@ fn remove_abandoned(parent: &Path) {
 
 /// Whether the folder's lock is there and nobody holds it. A folder without one is just being made.
 fn is_abandoned(folder: &Path) -> bool {
-    let Ok(lock) = File::open(folder.join(LOCK)) else { return false };
+    // Only a file: to open a pipe that somebody put there would wait for ever.
+    let is_file = fs::symlink_metadata(folder.join(LOCK)).is_ok_and(|found| found.is_file());
+    let Some(lock) = is_file.then(|| File::open(folder.join(LOCK)).ok()).flatten() else { return false };
     match lock.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,

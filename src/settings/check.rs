@@ -27,6 +27,17 @@ pub(super) fn settings(file: File, surroundings: &Surroundings<'_>) -> Result<Se
     for (name, file) in file.tenants {
         tenants.insert(name.clone(), tenant(name, file, surroundings)?);
     }
+    let mut registries = BTreeMap::new();
+    for tenant in tenants.values() {
+        let Some(url) = &tenant.registry_url else { continue };
+        if let Some(other) = registries.insert(url.trim_end_matches('/'), &tenant.name) {
+            return Err(Failure::configuration(format!(
+                "read tenants.{}.registry_url: it is that of the tenant \"{other}\" too",
+                tenant.name
+            ))
+            .hint("each tenant has a registry of its own: name a folder for each"));
+        }
+    }
     let mut reports = BTreeMap::new();
     for (name, file) in file.reports {
         if !tenants.contains_key(&file.tenant) {

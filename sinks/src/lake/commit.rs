@@ -151,8 +151,16 @@ impl WindowCommit<'_> {
         if !self.lake.create(&self.address.plan(plan.sequence), json(plan)?).await? {
             return Err(self.superseded(plan.sequence));
         }
-        let quarantine = self.publish(ObjectKind::Quarantine, plan, &plan.quarantine, &extract.quarantine).await?;
-        let data = self.publish(ObjectKind::Data, plan, &plan.data, &extract.data).await?;
+        let publish_quarantine = || self.publish(ObjectKind::Quarantine, plan, &plan.quarantine, &extract.quarantine);
+        let publish_data = || self.publish(ObjectKind::Data, plan, &plan.data, &extract.data);
+        // What a replay moves is nowhere else: it is in `data/` before it leaves `quarantine/`.
+        let (data, quarantine) = if plan.replays.is_empty() {
+            let quarantine = publish_quarantine().await?;
+            (publish_data().await?, quarantine)
+        } else {
+            let data = publish_data().await?;
+            (data, publish_quarantine().await?)
+        };
         let done = Done::of(plan, now(), data, quarantine);
         let manifest = self.address.done(plan.sequence);
         if !self.lake.create(&manifest, json(&done)?).await? {

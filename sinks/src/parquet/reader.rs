@@ -9,6 +9,10 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use crate::failure::SinkFailure;
 
+/// About how large a batch is, for single rows can be megabytes.
+const BATCH_BYTES: i64 = 16 << 20;
+const BATCH_ROWS: usize = 8192;
+
 /// The batches of a file, in its order.
 pub struct ParquetBatches(ParquetRecordBatchReader);
 
@@ -24,7 +28,12 @@ pub fn read_parquet(path: &Path, columns: Option<&[&str]>) -> Result<ParquetBatc
         None => ProjectionMask::all(),
         Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
     };
-    builder.with_projection(mask).build().map(ParquetBatches).map_err(unreadable)
+    let groups = builder.metadata().row_groups();
+    let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
+    let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
+    let rows_at_once = BATCH_BYTES / (bytes / rows.max(1)).max(1);
+    let rows_at_once = usize::try_from(rows_at_once).unwrap_or(1).clamp(1, BATCH_ROWS);
+    builder.with_batch_size(rows_at_once).with_projection(mask).build().map(ParquetBatches).map_err(unreadable)
 }
 
 impl Iterator for ParquetBatches {
