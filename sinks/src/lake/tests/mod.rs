@@ -32,12 +32,23 @@ fn staged(folder: &std::path::Path, rows: &[i64], sequence: u32, extract: &str) 
     writer.finish(&pairs.map(|(key, value)| (key.to_owned(), value))).unwrap()
 }
 
-/// Commits some rows as a run would that saw `history`.
+/// Commits some rows as a run would.
 async fn commit(
     lake: &Lake,
     address: &WindowAddress,
     sequence: u32,
     rows: &[i64],
+) -> Result<Committed, crate::failure::SinkFailure> {
+    commit_after(lake, address, sequence, rows, Vec::new()).await
+}
+
+/// Commits some rows after these replays of rejects, the last of them its own.
+async fn commit_after(
+    lake: &Lake,
+    address: &WindowAddress,
+    sequence: u32,
+    rows: &[i64],
+    replays: Vec<ReplayProof>,
 ) -> Result<Committed, crate::failure::SinkFailure> {
     let folder = tempfile::tempdir().unwrap();
     let extract_sha256 = format!("{rows:?}");
@@ -68,7 +79,7 @@ async fn commit(
         registry_version: 1,
         rows: RowProof { expected: count, fetched: count, accepted: count, quarantined: 0, duplicates: 0 },
         sums: Vec::new(),
-        replays: Vec::new(),
+        replays,
         extract_sha256,
         data: proof(ObjectKind::Data, &extract.data),
         quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
@@ -246,4 +257,17 @@ async fn a_store_that_ignores_conditions_is_refused() {
     let failure = probe_conditions(&lake, "acme/probe", "racing").await.unwrap_err();
     assert_eq!(failure.kind, SinkFailureKind::Configuration);
     assert!(failure.message.contains("8 of 8 racing creates"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn what_a_replay_moves_is_in_data_before_it_leaves_the_quarantine() {
+    let replay =
+        ReplayProof { run_id: "replay".to_owned(), of_sequence: 1, registry_version: 2, accepted: 1, duplicates: 0 };
+    for (replays, first) in [(Vec::new(), "quarantine"), (vec![replay], "data")] {
+        let store = ScriptedStore::new(None);
+        let lake = Lake::in_store(Arc::clone(&store) as Arc<dyn object_store::ObjectStore>, "memory://");
+        commit_after(&lake, &address(DAY), 1, &[1], replays).await.unwrap();
+        let objects = store.puts().into_iter().find(|key| key.ends_with(".parquet")).unwrap();
+        assert!(objects.contains(&format!("/{first}/")), "{objects}");
+    }
 }
