@@ -114,6 +114,11 @@ impl Members {
 
 /// The exact value of a number, if its exponent is one that anybody writes.
 fn exact(raw: &str) -> Option<BigDecimal> {
+    // Zero is zero, whatever its exponent.
+    let mantissa = raw.split(['e', 'E']).next().unwrap_or_default();
+    if !mantissa.contains(|character: char| matches!(character, '1'..='9')) {
+        return Some(BigDecimal::from(0));
+    }
     let exponent = raw.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
     let exponent: i64 = exponent.parse().ok()?;
     (exponent.abs() < 2_000 && raw.len() < 2_000).then(|| raw.parse().unwrap())
