@@ -2,13 +2,12 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
 use crate::support::faults::{for_ever, on_page, small};
-use crate::support::{Lab, Outcome};
+use crate::support::{Lab, Outcome, Running};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -29,13 +28,11 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A run that is in the middle of its window.
-fn in_the_middle(lab: &Lab, prefix: &str, temporary: &Path) -> Child {
+fn in_the_middle(lab: &Lab, prefix: &str, temporary: &Path) -> Running {
     std::fs::create_dir_all(temporary).unwrap();
     lab.simulator.play(on_page(1000, Effect::Slow { delay_ms: 3_000 }));
-    let run = under(lab, prefix, temporary).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let run = Running::start(under(lab, prefix, temporary));
+    lab.wait_for_pages(1);
     run
 }
 
@@ -43,7 +40,7 @@ fn in_the_middle(lab: &Lab, prefix: &str, temporary: &Path) -> Child {
 async fn temporary_files_are_the_users_own_and_what_a_killed_run_leaves_is_removed() {
     let lab = Lab::start(small()).await;
     let temporary = lab.folder().join("tmp");
-    let mut run = in_the_middle(&lab, "umask 000;", &temporary);
+    let run = in_the_middle(&lab, "umask 000;", &temporary);
     let left = entries(&temporary);
     assert_eq!(left.len(), 1, "{left:?}");
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -51,8 +48,8 @@ async fn temporary_files_are_the_users_own_and_what_a_killed_run_leaves_is_remov
     for file in entries(&left[0]).iter().filter(|file| file.extension().is_some()) {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
-    run.kill().unwrap();
-    run.wait().unwrap();
+    run.signal("KILL");
+    assert_eq!(run.end().code, -1);
     assert_eq!(entries(&temporary), left);
     Outcome::of(under(&lab, "umask 000;", &temporary)).expect(0);
     assert_eq!(entries(&temporary), Vec::<PathBuf>::new());

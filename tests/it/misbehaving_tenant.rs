@@ -156,21 +156,10 @@ async fn sigterm_ends_the_run_with_a_summary() {
     let mut settings = small();
     settings.latency_ms = 2_000;
     let lab = Lab::start(settings).await;
-    let child = lab
-        .command(&["run", "--from", "2024-01-01", "--to", "2024-01-31"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    while !lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143));
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let summary: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let run = lab.begin(&["run", "--from", "2024-01-01", "--to", "2024-01-31"]);
+    lab.wait_for_pages(1);
+    run.signal("TERM");
+    let summary = run.end().expect(143).summary();
     assert_eq!(summary["status"], "interrupted");
     assert_eq!(summary["exit_code"], 143);
 }

@@ -67,14 +67,9 @@ async fn a_registry_on_s3_is_one_for_many_runs_and_rejects_are_replayed_there() 
     let server = S3Server::start();
     on_s3(&mut lab, &server);
     lab.replace("[tenants.acme.regions]", "registry_url = \"s3://lake/registry\"\n[tenants.acme.regions]");
-    let runs: Vec<_> = (1..=4)
-        .map(|day| {
-            let mut command = lab.command(&["run", "--date", &format!("2024-01-0{day}")]);
-            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
-        })
-        .collect();
-    for mut run in runs {
-        assert_eq!(run.wait().unwrap().code(), Some(0));
+    let runs: Vec<_> = (1..=4).map(|day| lab.begin(&["run", "--date", &format!("2024-01-0{day}")])).collect();
+    for run in runs {
+        run.end().expect(0);
     }
     assert_eq!(lab.cxlake(&["registry", "list"]).expect(0).stdout.lines().count(), 1);
     lab.simulator.change(|settings| settings.catalog[1].allowed_values = None);

@@ -95,20 +95,10 @@ async fn frozen_drift_writes_nothing_but_its_event_until_it_is_accepted() {
 async fn a_metric_that_vanishes_during_a_run_makes_it_look_again_once() {
     let lab = Lab::start(TenantSettings { latency_ms: 100, ..clean() }).await;
     let retired = lab.simulator.settings().catalog[2].id.clone();
-    let run = lab
-        .command(&["run", "--from", "2024-01-01", "--to", "2024-01-04"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !lab.simulator.calls().iter().any(|call| call.path.ends_with("data-download")) {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let run = lab.begin(&["run", "--from", "2024-01-01", "--to", "2024-01-04"]);
+    lab.wait_for_pages(1);
     lab.simulator.change(|settings| drop(settings.catalog.remove(2)));
-    let output = run.wait_with_output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let summary: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(summary["exit_code"], 0, "{summary}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary = run.end().expect(0).summary();
     assert_eq!((&summary["drift"][0]["kind"], &summary["drift"][0]["id"]), (&json!("retired"), &json!(retired)));
     assert_eq!(summary["windows"][2]["registry_version"], 2);
     lab.compare_day(&lab.lake(), "2024-01-03", false);
@@ -117,17 +107,12 @@ async fn a_metric_that_vanishes_during_a_run_makes_it_look_again_once() {
     frozen.cxlake(&RUN).expect(0);
     frozen.replace("max_quarantined_percent", "retired_metric = \"freeze\"\nmax_quarantined_percent");
     frozen.simulator.play(Fault { skip: 1, ..Fault::new(CallKind::DataDownload, status(503, Some("2"))) });
-    let run = frozen
-        .command(&["run", "--from", "2024-01-02", "--to", "2024-01-04"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let run = frozen.begin(&["run", "--from", "2024-01-02", "--to", "2024-01-04"]);
     while !frozen.simulator.calls().iter().any(|call| call.status == 503) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     frozen.simulator.change(|settings| drop(settings.catalog.remove(2)));
-    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(4));
+    run.end().expect(4);
     assert_eq!(files(&frozen.lake().join("acme/calls/data")), ["dt=2024-01-01", "dt=2024-01-02"]);
     assert!(!frozen.lake().join("acme/registry/v0002.json").exists());
     // A refusal that no drift explains is final at once.
@@ -157,14 +142,9 @@ async fn a_registry_lives_where_the_user_wants_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_first_runs_at_once_make_one_registry() {
     let lab = Lab::start(clean()).await;
-    let runs: Vec<_> = (1..=4)
-        .map(|day| {
-            let mut command = lab.command(&["run", "--date", &format!("2024-01-0{day}")]);
-            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
-        })
-        .collect();
-    for mut run in runs {
-        assert_eq!(run.wait().unwrap().code(), Some(0));
+    let runs: Vec<_> = (1..=4).map(|day| lab.begin(&["run", "--date", &format!("2024-01-0{day}")])).collect();
+    for run in runs {
+        run.end().expect(0);
     }
     assert_eq!(files(&lab.lake().join("acme/registry")), ["v0001.json"]);
 }

@@ -2,8 +2,8 @@
 
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
-use crate::support::Lab;
 use crate::support::faults::{small, status};
+use crate::support::{Lab, Running};
 
 const CANARY: &str = "canary-7f3a9c";
 
@@ -26,25 +26,14 @@ async fn a_secret_is_in_no_log_error_manifest_or_command_line() {
     let settings = TenantSettings { client_secret: CANARY.to_owned(), latency_ms: 30, ..small() };
     let lab = Lab::start(settings).await;
     lab.simulator.play(Fault { skip: 1, ..Fault::new(CallKind::DataDownload, status(503, None)) });
-    let run = lab
-        .command(&["run", "--date", "2024-01-01", "-vv"])
-        .env("RUST_LOG", "trace")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = lab.command(&["run", "--date", "2024-01-01", "-vv"]);
+    command.env("RUST_LOG", "trace");
+    let run = Running::start(command);
     let command_line = std::fs::read_to_string(format!("/proc/{}/cmdline", run.id())).unwrap();
-    let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
+    let outcome = run.end().expect(0);
     let calls = lab.simulator.calls();
     let token = calls.iter().find_map(|call| call.header("authorization")).unwrap().trim_start_matches("Bearer ");
-    let shown = [
-        command_line,
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-        everything(&lab.lake()),
-    ]
-    .concat();
+    let shown = [command_line, outcome.stdout, outcome.stderr, everything(&lab.lake())].concat();
     assert!(shown.len() > 10_000 && !token.is_empty());
     for secret in [CANARY, token] {
         assert!(!shown.contains(secret), "a secret was shown");
@@ -65,15 +54,11 @@ async fn temporary_files_are_private_and_gone_at_the_end() {
     let lab = Lab::start(TenantSettings { latency_ms: 100, ..small() }).await;
     let temporary = lab.folder().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
-    let mut run = lab
-        .command(&["run", "--date", "2024-01-01"])
-        .env("TMPDIR", &temporary)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut command = lab.command(&["run", "--date", "2024-01-01"]);
+    command.env("TMPDIR", &temporary);
+    let mut run = Running::start(command);
     let mut modes = Vec::new();
-    while run.try_wait().unwrap().is_none() {
+    while !run.has_ended() {
         for entry in std::fs::read_dir(&temporary).unwrap().flatten() {
             use std::os::unix::fs::PermissionsExt as _;
             modes.extend(entry.metadata().map(|metadata| metadata.permissions().mode() & 0o777));

@@ -1,7 +1,5 @@
 //! Answers of the API.
 
-use std::time::Duration;
-
 use cxlake_simulator::{CallKind, Effect, Fault, Quota, TenantSettings};
 
 use crate::support::faults::{ends_exact, ends_unpublished, for_ever, on_page, small, status};
@@ -162,15 +160,10 @@ async fn a15_a_shift_that_keeps_the_total_is_seen_where_pages_overlap() {
     let mut lab = Lab::start(settings).await;
     lab.replace("page_records = 500", "page_records = 500\npaging_check = true");
     lab.replace("burst = 100", "burst = 100\npages_in_flight = 1");
-    let run =
-        lab.command(&RUN).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    while pages(&lab) < 2 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let run = lab.begin(&RUN);
+    lab.wait_for_pages(2);
     lab.simulator.change(|settings| settings.seed += 1);
-    let output = run.wait_with_output().unwrap();
-    let log = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{log}");
+    let log = run.end().expect(0).stderr;
     assert!(log.contains("is another when it is read again"), "{log}");
     lab.compare_day(&lab.lake(), "2024-01-01", false);
 }

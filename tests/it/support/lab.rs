@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use chrono::{Days, NaiveDate, NaiveTime};
 use cxlake_simulator::truth::{Request, TrueRecord, Verdict, records};
@@ -31,6 +31,43 @@ pub(crate) struct Lab {
     lake: String,
 }
 
+/// A command that runs; a test that fails takes it along.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.as_mut().unwrap().try_wait().unwrap().is_some()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let arguments = [format!("-{name}"), self.id().to_string()];
+        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Outcome {
+        Outcome::of_output(self.0.take().unwrap().wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
 /// How the binary ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -41,8 +78,11 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Runs a command to its end.
-    pub(crate) fn of(mut command: Command) -> Self {
-        let output = command.output().unwrap();
+    pub(crate) fn of(command: Command) -> Self {
+        Running::start(command).end()
+    }
+
+    fn of_output(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -170,8 +210,11 @@ url = "{lake}"
 
     /// The binary, ready to run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        // In one step: a command that was started before may be reading it.
         let path = self.folder.path().join("cxlake.toml");
-        std::fs::write(&path, &self.configuration).unwrap();
+        let new = path.with_extension("new");
+        std::fs::write(&new, &self.configuration).unwrap();
+        std::fs::rename(&new, &path).unwrap();
         let settings = self.simulator.settings();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cxlake"));
         command
@@ -183,6 +226,20 @@ url = "{lake}"
         command
     }
 
+    /// Starts the binary.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(arguments))
+    }
+
+    /// Waits until the tenant was asked for so many pages.
+    pub(crate) fn wait_for_pages(&self, count: usize) {
+        let pages = || self.simulator.calls().iter().filter(|call| call.path.ends_with("data-download")).count();
+        while pages() < count {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Runs the binary to its end.
     pub(crate) fn cxlake(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.command(arguments))
     }

@@ -10,7 +10,7 @@ mod s3;
 mod tls;
 
 pub(crate) use here::{FastClock, run_here};
-pub(crate) use lab::{Lab, Outcome, complaint, tenant};
+pub(crate) use lab::{Lab, Outcome, Running, complaint, tenant};
 pub(crate) use names::PrivateNames;
 pub(crate) use python::python;
 pub(crate) use random::Random;
