@@ -217,12 +217,9 @@ fn laid_out(reject: &Reject, settings: &Settings) -> String {
             pointer == masked || pointer.strip_prefix(masked.as_str()).is_some_and(|below| below.starts_with('/'))
         })
     };
-    let key_is_masked = settings
-        .reports
-        .get(&reject.report)
-        .is_some_and(|report| report.key.iter().any(|key| is_masked(&format!("/{}", json::pointer_token(key)))));
     let key = match &reject.record_key {
-        Some(_) if key_is_masked => " key ***".to_owned(),
+        // Which fields it is of was the configuration's of then.
+        Some(_) if !settings.masked.is_empty() => " key ***".to_owned(),
         Some(key) => format!(" key {key:?}"),
         None => String::new(),
     };

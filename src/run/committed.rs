@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use cxlake_sinks::lake::{Done, Lake, WindowAddress, WindowCommit, committed_windows};
+use cxlake_sinks::lake::{Done, History, Lake, WindowAddress, WindowCommit, committed_windows};
 
 use super::RunRequest;
 use crate::settings::{ReportSettings, Settings};
@@ -32,10 +32,7 @@ pub(super) struct CommittedWindow<'a> {
     pub(super) window: Window,
     pub(super) time_zone: Tz,
     pub(super) done: Done,
-    /// Whether no newer plan is open: else it may be half replaced.
-    pub(super) is_settled: bool,
-    /// The number for a next plan.
-    pub(super) next_sequence: u32,
+    pub(super) history: History,
 }
 
 /// The committed windows of the reports that are asked for, in the order of time.
@@ -49,11 +46,9 @@ pub(super) async fn find<'a>(
     for report in request.reports(settings)? {
         for address in committed_windows(lake, &report.tenant, &report.name, |date| days.contains(date)).await? {
             let history = WindowCommit { lake, address: &address }.look().await?;
-            let is_settled = history.settled().is_some();
-            let next_sequence = history.next_sequence();
-            let Some(done) = history.newest_done else { continue };
+            let Some(done) = history.newest_done.clone() else { continue };
             let (window, time_zone) = bounds(&address, &done)?;
-            found.push(CommittedWindow { report, address, window, time_zone, done, is_settled, next_sequence });
+            found.push(CommittedWindow { report, address, window, time_zone, done, history });
         }
     }
     Ok(found)

@@ -1,8 +1,8 @@
 //! Whoever must know of drift is told: the log, the registry's audit trail, the operator's alerts.
 
+use super::Environment;
 use super::alerts::Alerts;
 use super::registry_store::{RecordedEvent, RegistryStore};
-use super::{Environment, RunRecord};
 use crate::settings::Settings;
 use crate::vocabulary::{DriftEvent, DriftKind};
 
@@ -28,19 +28,6 @@ pub(super) async fn tell(
     }
 }
 
-/// Tells of the keys that nobody asked for, as the whole run saw them.
-pub(super) async fn tell_unknown_keys(
-    settings: &Settings,
-    store: &RegistryStore,
-    tenant: &str,
-    environment: &Environment,
-    record: &RunRecord,
-) {
-    let events = record.summary().drift;
-    let unknown = events.into_iter().filter(|event| event.kind == DriftKind::UnknownKey && event.tenant == tenant);
-    tell(settings, store, unknown.collect(), false, environment).await;
-}
-
 /// What is said of a key that nobody asked for.
 pub(super) fn unknown_key_detail(pointer: &str, records: u64, window: &str, first: u64) -> String {
     format!(
@@ -50,14 +37,16 @@ pub(super) fn unknown_key_detail(pointer: &str, records: u64, window: &str, firs
 
 /// The same key seen in several windows is one event: how often, and where first.
 pub(super) fn merge(known: &mut Vec<DriftEvent>, seen: DriftEvent) {
-    let same = |event: &&mut DriftEvent| {
-        event.kind == DriftKind::UnknownKey
-            && seen.kind == DriftKind::UnknownKey
-            && (&event.tenant, &event.report, &event.id) == (&seen.tenant, &seen.report, &seen.id)
-    };
-    let Some(event) = known.iter_mut().find(same) else { return known.push(seen) };
+    let Some(event) = known.iter_mut().find(|event| is_same_key(event, &seen)) else { return known.push(seen) };
     let records = event.records.unwrap_or_default() + seen.records.unwrap_or_default();
     let (window, first) = (event.first_window.clone().unwrap_or_default(), event.first_record.unwrap_or_default());
     event.detail = unknown_key_detail(&event.id, records, &window, first);
     event.records = Some(records);
+}
+
+/// Whether both events are of one key that nobody asked for.
+pub(super) fn is_same_key(event: &DriftEvent, other: &DriftEvent) -> bool {
+    event.kind == DriftKind::UnknownKey
+        && other.kind == DriftKind::UnknownKey
+        && (&event.tenant, &event.report, &event.id) == (&other.tenant, &other.report, &other.id)
 }

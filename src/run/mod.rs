@@ -132,7 +132,7 @@ async fn run_tenant(
     environment: &Environment,
     record: &RunRecord,
 ) -> Result<(), Failure> {
-    let tenant = TenantRun { preflight, client, settings, reports, request, environment, record };
+    let tenant = TenantRun { preflight, client, settings, request, environment, record };
     let ready = prepare(preflight, client, settings, reports, environment).await?;
     tenant.refuse_frozen_drift(&ready).await?;
     let windows = request.windows(reports, &ready)?;
@@ -154,7 +154,12 @@ async fn run_tenant(
         }
         pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
         record.update(|builder| builder.window_begun(index));
-        match tenant.window(&mut ready, report, *window).await {
+        let outcome = tenant.window(&mut ready, report, *window).await;
+        let seen = outcome.as_ref().map_or_else(|fault| &fault.drift, |outcome| &outcome.drift);
+        // At once, for a run may be ended at any time; how many records there were is in the summary.
+        let news = record.update(|builder| builder.not_seen_before(seen));
+        drift::tell(settings, &ready.store, news, false, environment).await;
+        match outcome {
             Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),
             Err(fault) => {
                 tracing::error!(report = report.name, window = window.name(), error = %fault.failure, "the window failed");
@@ -166,7 +171,6 @@ async fn run_tenant(
             }
         }
     }
-    drift::tell_unknown_keys(settings, &ready.store, &ready.tenant, environment, record).await;
     Ok(())
 }
 
@@ -175,7 +179,6 @@ struct TenantRun<'a> {
     preflight: &'a Preflight,
     client: &'a cxone::Client,
     settings: &'a Settings,
-    reports: &'a [&'a ReportSettings],
     request: &'a RunRequest,
     environment: &'a Environment,
     record: &'a RunRecord,
@@ -224,10 +227,15 @@ impl TenantRun<'_> {
         Ok(ready)
     }
 
-    /// Notes the drift. Where the policy of a report forbids it, it is told, and nothing else is written.
+    /// Notes the drift. Where the policy of a report forbids it, it is told, and nothing else is
+    /// written. The registry is the tenant's: a report that this run leaves out is asked too, for
+    /// else it would find the drift accepted.
     async fn refuse_frozen_drift(&self, ready: &TenantReady) -> Result<(), Failure> {
-        let forbidden = |event: &&DriftEvent| self.reports.iter().any(|report| failure::forbids(report, event.kind));
-        let Some(event) = ready.drift.iter().find(forbidden) else {
+        let reports = || self.settings.reports.values().filter(|report| report.tenant == ready.tenant);
+        let forbidden = ready.drift.iter().find_map(|event| {
+            reports().find(|report| failure::forbids(report, event.kind)).map(|report| (event, report))
+        });
+        let Some((event, report)) = forbidden else {
             self.record.update(|builder| builder.add_drift(ready.drift.clone()));
             return Ok(());
         };
@@ -235,9 +243,10 @@ impl TenantRun<'_> {
         let events: Vec<DriftEvent> = ready.drift.iter().map(unversioned).collect();
         self.record.update(|builder| builder.add_drift(events.clone()));
         drift::tell(self.settings, &ready.store, events, true, self.environment).await;
-        Err(Failure::new(FailureKind::Drift, format!("accept the catalog: {}", event.detail)).hint(
-            "the policy of a report is \"freeze\": review the change, then accept it with `cxlake registry sync`",
-        ))
+        Err(Failure::new(FailureKind::Drift, format!("accept the catalog: {}", event.detail)).hint(format!(
+            "the policy of reports.{} is \"freeze\": review the change, then accept it with `cxlake registry sync`",
+            report.name
+        )))
     }
 }
 

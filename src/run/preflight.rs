@@ -42,7 +42,7 @@ pub(super) struct TenantReady {
     pub(super) store: RegistryStore,
     /// What an operator should know of the registry.
     pub(super) warnings: Vec<String>,
-    /// Whether the registry version is still to be written.
+    /// Whether the registry version is this run's: to be written, or written by it.
     pub(super) registry_is_new: bool,
     pub(super) drift: Vec<DriftEvent>,
     evolution: EvolutionInput,
@@ -248,7 +248,6 @@ impl TenantReady {
                 }
             }
             if self.store.write(&self.registry).await? {
-                self.registry_is_new = false;
                 return Ok(self);
             }
             self.look_at_registry().await?;

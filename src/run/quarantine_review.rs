@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use arrow::array::{Array, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
 use chrono::NaiveDate;
+use cxlake_sinks::lake::{ObjectKind, WindowCommit};
 use cxlake_sinks::parquet::read_parquet;
 use serde::Serialize;
 
@@ -127,11 +128,19 @@ async fn each_reject(
     let preflight = Preflight::open_to_read(settings)?;
     let folder = WorkFolder::create()?;
     for found in committed::find(settings, &request.selection, request.days, &preflight.lake).await? {
-        if found.done.quarantine.proof.rows == 0 {
+        if found.history.settled().is_some_and(|done| done.quarantine.proof.rows == 0) {
             continue;
         }
-        let file = preflight.lake.fetch(&found.done.quarantine.proof, folder.path()).await?;
-        for batch in read_parquet(file.path(), None)? {
+        if found.history.settled().is_none() {
+            let window = &found.address.window;
+            tracing::warn!(
+                window,
+                "the window is being replaced, or a run of it was interrupted: this is what is there"
+            );
+        }
+        let commit = WindowCommit { lake: &preflight.lake, address: &found.address };
+        let object = commit.fetch(ObjectKind::Quarantine, folder.path()).await?;
+        for batch in read_parquet(object.file.path(), None)? {
             let batch = batch?;
             let columns = Columns { batch: &batch };
             for row in 0..batch.num_rows() {

@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cxlake_sinks::lake::{Lake, ReplayProof, WindowCommit};
+use cxlake_sinks::lake::{ObjectKind, ReplayProof, StoredObject, WindowCommit};
 use cxlake_sinks::parquet::{ParquetOptions, ParquetWriter, read_parquet};
+use tempfile::NamedTempFile;
 
 use super::committed::{self, CommittedDays, CommittedWindow};
 use super::preflight::{Preflight, compile_plan};
@@ -88,12 +89,16 @@ struct WindowReplay<'a> {
 
 impl WindowReplay<'_> {
     async fn run(&self) -> Result<WindowOutcome, WindowFailure> {
-        let CommittedWindow { address, done, is_settled, .. } = self.found;
+        let CommittedWindow { address, done, history, .. } = self.found;
         let lake = &self.preflight.lake;
         let commit = WindowCommit { lake, address };
+        let is_settled = history.settled().is_some();
         let as_before = WindowOutcome::of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)));
-        if done.quarantine.proof.rows == 0 {
+        if is_settled && done.quarantine.proof.rows == 0 {
             return Ok(as_before);
+        }
+        if commit.open_plan(history).await?.is_some_and(|plan| plan.replays.is_empty()) {
+            return Err(self.half_replaced().into());
         }
         let rules = self.rules().await?;
         if rules.newest.version < done.registry_version {
@@ -106,41 +111,35 @@ impl WindowReplay<'_> {
         }
         let plan = Arc::new(self.plan(&rules)?);
         let folder = WorkFolder::create()?;
-        let rewritten = self.rewrite(lake, folder.path(), Arc::clone(&plan)).await;
-        let (replayed, data, quarantine) = rewritten.map_err(|failure| match failure.kind {
-            // With an open plan the objects need not be the newest done's.
-            FailureKind::Mismatch if !is_settled => Failure::new(
-                FailureKind::Superseded,
-                format!("replay the window {}: it is half replaced", address.window),
-            )
-            .hint("a run of it was interrupted, or is going on: run the window again, then replay it"),
-            _ => failure,
-        })?;
+        let pair = self.fetch(&commit, folder.path()).await?;
+        let basis = pair.quarantine.promise.clone();
+        let (replayed, data, quarantine) = self.rewrite(pair, folder.path(), Arc::clone(&plan)).await?;
         self.tell(&replayed);
-        if replayed.accepted + replayed.duplicates == 0 || self.request.dry_run {
+        let moved = replayed.accepted + replayed.duplicates;
+        // A replay that was interrupted is ended also where nothing is left to move.
+        if (moved == 0 && is_settled) || self.request.dry_run {
             return Ok(WindowOutcome { rejects: replayed.remaining, ..as_before });
         }
         let replay = ReplayProof {
             run_id: self.environment.run_id.clone(),
-            of_sequence: done.sequence,
+            of_sequence: basis.sequence,
             registry_version: rules.tried.version,
             accepted: replayed.accepted,
             duplicates: replayed.duplicates,
         };
-        let moved = replayed.accepted + replayed.duplicates;
         let contents = Contents {
             data,
             quarantine,
             rows: RowCounts {
-                expected: done.rows.expected,
-                fetched: done.rows.fetched,
-                accepted: done.rows.accepted + replayed.accepted,
-                quarantined: done.rows.quarantined - moved,
-                duplicates: done.rows.duplicates + replayed.duplicates,
+                expected: basis.rows.expected,
+                fetched: basis.rows.fetched,
+                accepted: basis.rows.accepted + replayed.accepted,
+                quarantined: basis.rows.quarantined - moved,
+                duplicates: basis.rows.duplicates + replayed.duplicates,
             },
             sums: replayed.sums,
             extract_sha256: replayed.extract_sha256,
-            replays: done.replays.iter().cloned().chain([replay]).collect(),
+            replays: basis.replays.into_iter().chain([replay]).collect(),
         };
         let identity = WindowIdentity {
             tenant: &self.found.report.tenant,
@@ -149,10 +148,31 @@ impl WindowReplay<'_> {
             time_zone: self.found.time_zone.name(),
             registry_version: rules.newest.version,
         };
-        let (plan, extract) = identity.finish(contents, self.found.next_sequence, self.environment).await?;
+        let (plan, extract) = identity.finish(contents, history.next_sequence(), self.environment).await?;
         let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
         let outcome = WindowOutcome::of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest));
         Ok(WindowOutcome { restated: true, rejects: replayed.remaining, ..outcome })
+    }
+
+    /// The window's objects as they are. Where a replay was interrupted between its two puts, the
+    /// rejects that it moved are still where it began: its data is that of then, and more.
+    async fn fetch(&self, commit: &WindowCommit<'_>, folder: &Path) -> Result<StoredPair, Failure> {
+        let quarantine = commit.fetch(ObjectKind::Quarantine, folder).await?;
+        let data = commit.fetch(ObjectKind::Data, folder).await?;
+        let began_from = data.promise.replays.last().map(|replay| replay.of_sequence);
+        let basis = &quarantine.promise;
+        if data.promise.sequence != basis.sequence && began_from != Some(basis.sequence) {
+            return Err(self.half_replaced());
+        }
+        Ok(StoredPair { data: data.file, quarantine })
+    }
+
+    fn half_replaced(&self) -> Failure {
+        Failure::new(
+            FailureKind::Superseded,
+            format!("replay the window {}: it may be half replaced", self.found.address.window),
+        )
+        .hint("a run of it was interrupted, or is going on: run the window again, then replay it")
     }
 
     async fn rules(&self) -> Result<Rules, Failure> {
@@ -181,26 +201,24 @@ impl WindowReplay<'_> {
         compile_plan(report, &columns, rules.tried.version)
     }
 
-    /// Builds both files again from the committed pair.
+    /// Builds both files again.
     async fn rewrite(
         &self,
-        lake: &Lake,
+        pair: StoredPair,
         folder: &Path,
         plan: Arc<DecodePlan>,
     ) -> Result<(Replayed, ParquetWriter, ParquetWriter), Failure> {
-        let done = &self.found.done;
-        let data = lake.fetch(&done.data.proof, folder).await?;
-        let quarantine = lake.fetch(&done.quarantine.proof, folder).await?;
+        let basis = &pair.quarantine.promise;
         let options = self.preflight.parquet(self.found.report);
-        let sums: Vec<ColumnSum> = done
+        let sums: Vec<ColumnSum> = basis
             .sums
             .iter()
             .map(|sum| ColumnSum { column: sum.column.clone(), values: sum.values, sum: sum.sum.clone() })
             .collect();
-        let replay =
-            RejectReplay::new(Arc::clone(&plan), self.found.window, done.rows.accepted, &sums, &done.extract_sha256);
+        let accepted = basis.rows.accepted;
+        let replay = RejectReplay::new(Arc::clone(&plan), self.found.window, accepted, &sums, &basis.extract_sha256);
         let folder = folder.to_owned();
-        let work = move || rewrite_files(replay, &plan, data.path(), quarantine.path(), &folder, &options);
+        let work = move || rewrite_files(replay, &plan, &pair, &folder, &options);
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Failure::defect(format!("write the window's files again: {error}")))?
@@ -225,22 +243,32 @@ impl WindowReplay<'_> {
     }
 }
 
+/// What a window's replay begins from.
+struct StoredPair {
+    /// The rows that are promised with the rejects, and maybe more after them.
+    data: NamedTempFile,
+    quarantine: StoredObject,
+}
+
 fn rewrite_files(
     mut replay: RejectReplay,
     plan: &DecodePlan,
-    data: &Path,
-    quarantine: &Path,
+    pair: &StoredPair,
     folder: &Path,
     options: &ParquetOptions,
 ) -> Result<(Replayed, ParquetWriter, ParquetWriter), Failure> {
     let defect = |error| Failure::defect(format!("try rejects again: {error}"));
     let mut new_data = ParquetWriter::create(folder, Arc::clone(plan.schema()), options)?;
     let mut new_quarantine = ParquetWriter::create(folder, quarantine_schema(), options)?;
-    for batch in read_parquet(data, None)? {
-        new_data.write(&replay.accepted(&batch?)?)?;
+    let mut to_come = usize::try_from(pair.quarantine.promise.rows.accepted).unwrap_or(usize::MAX);
+    for batch in read_parquet(pair.data.path(), None)? {
+        let batch = batch?;
+        let batch = batch.slice(0, batch.num_rows().min(to_come));
+        to_come -= batch.num_rows();
+        new_data.write(&replay.accepted(&batch)?)?;
     }
     let mut rows = Vec::new();
-    for batch in read_parquet(quarantine, None)? {
+    for batch in read_parquet(pair.quarantine.file.path(), None)? {
         let stays = replay.rejected(&batch?, &mut rows).map_err(defect)?;
         if stays.num_rows() > 0 {
             // The schema of the file itself, whose fields have their ids.

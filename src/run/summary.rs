@@ -321,6 +321,12 @@ impl SummaryBuilder {
         self.failures.push(failure);
     }
 
+    /// Those events of keys that no window of the run had before.
+    pub(super) fn not_seen_before(&self, events: &[DriftEvent]) -> Vec<DriftEvent> {
+        let is_new = |event: &&DriftEvent| !self.drift.iter().any(|known| drift::is_same_key(known, event));
+        events.iter().filter(is_new).cloned().collect()
+    }
+
     pub(super) fn add_drift(&mut self, drift: Vec<DriftEvent>) {
         drift.into_iter().for_each(|event| drift::merge(&mut self.drift, event));
     }

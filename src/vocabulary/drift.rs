@@ -56,7 +56,8 @@ pub struct DriftEvent {
     /// The report in whose data it was seen, for an unknown key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
-    /// How many records had the key, for an unknown one.
+    /// How many records had the key, for an unknown one: in a summary those of the run, in the
+    /// registry's event those of the window that had it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
     /// The window of the first record that had the key.

@@ -200,6 +200,52 @@ async fn a_reject_never_takes_the_key_of_a_row_and_twins_are_kept_once() {
     lab.cxlake(&["verify"]).expect(0);
 }
 
+/// The files of a window by their folders.
+fn window_files(lab: &Lab, suffix: &str) -> std::path::PathBuf {
+    lab.lake().join("acme/calls").join(suffix.replace("WINDOW", "dt=2024-01-01/20240101T050000Z-20240102T050000Z"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_was_interrupted_is_ended_by_the_next() {
+    let file = |lab: &Lab, kind: &str| window_files(lab, &format!("{kind}/WINDOW.parquet"));
+    // What was put before the end came: nothing but the plan, the data, both.
+    for put in [&[][..], &["data"], &["data", "quarantine"]] {
+        let lab = Lab::start(forgetful()).await;
+        lab.cxlake(&RUN).expect(0);
+        let before = ["data", "quarantine"].map(|kind| (kind, std::fs::read(file(&lab, kind)).unwrap()));
+        let replay = |narrow: bool| {
+            allow_what_was_rejected(&lab);
+            if narrow {
+                lab.simulator.change(|settings| drop(settings.catalog[1].allowed_values.as_mut().unwrap().pop()));
+            }
+            lab.cxlake(&["registry", "sync"]).expect(0);
+            lab.cxlake(&REPLAY).expect(0).summary()
+        };
+        // Twice, the second after other rules.
+        for (narrow, sequence) in [(true, 2), (false, 3)] {
+            replay(narrow);
+            for (kind, content) in before.iter().filter(|(kind, _)| !put.contains(kind)) {
+                std::fs::write(file(&lab, kind), content).unwrap();
+            }
+            std::fs::remove_file(window_files(&lab, &format!("manifests/WINDOW-00000{sequence}.done.json"))).unwrap();
+            assert!(lab.cxlake(&["quarantine", "list"]).expect(0).stderr.contains("was interrupted"), "{put:?}");
+        }
+        let summary = lab.cxlake(&REPLAY).expect(0).summary();
+        assert_eq!((summary["windows"][0]["status"].as_str(), rows(&summary)), (Some("committed"), (200, 0, 0)));
+        assert_eq!(query(&lab, "SELECT count(*), count(DISTINCT interaction_id) FROM DATA"), "['200', '200']");
+        assert_eq!(query(&lab, "SELECT count(*) FROM QUARANTINE"), "['0']");
+        lab.cxlake(&["verify"]).expect(0);
+        assert_eq!(lab.cxlake(&REPLAY).expect(0).statuses(), ["unchanged"]);
+    }
+    // A run that was interrupted is for a run to end.
+    let lab = Lab::start(forgetful()).await;
+    lab.cxlake(&RUN).expect(0);
+    lab.simulator.change(|settings| settings.seed += 1);
+    lab.cxlake(&RUN).expect(0);
+    std::fs::remove_file(window_files(&lab, "manifests/WINDOW-000002.done.json")).unwrap();
+    lab.cxlake(&REPLAY).expect(9);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rejects_are_counted_shown_and_exported() {
     let mut lab = Lab::start(tenant(2_000)).await;
@@ -216,7 +262,7 @@ async fn rejects_are_counted_shown_and_exported() {
     let shown = lab.cxlake(&["quarantine", "show", "--metric", "Regulatory Flag", "--limit", "3"]).expect(0).stdout;
     assert_eq!(shown.matches("<-- enum: expected [\"COMPLIANCE_FAIL\"").count(), 3, "{shown}");
     assert_eq!(agent(&shown), 0);
-    lab.add("\n[quarantine]\nmask = [\"/agentId\", \"/interactionId\"]\n");
+    lab.add("\n[quarantine]\nmask = [\"/agentId\"]\n");
     let masked = lab.cxlake(&["quarantine", "show", "--rule", "enum", "--limit", "3"]).expect(0).stdout;
     assert_eq!((agent(&masked), masked.matches(" key ***,").count()), (3, 3), "{masked}");
 

@@ -88,7 +88,8 @@ impl WindowCommit<'_> {
             }
         }
         if let Some(sequence) = newest_done {
-            history.newest_done = Some(self.read_done(sequence).await?);
+            let done = self.read_done(sequence).await?;
+            history.newest_done = Some(done.ok_or_else(|| self.unreadable(sequence, "it is gone"))?);
         }
         Ok(history)
     }
@@ -106,15 +107,17 @@ impl WindowCommit<'_> {
         ))
     }
 
-    async fn read_done(&self, sequence: u32) -> Result<Done, SinkFailure> {
-        let key = self.address.done(sequence);
-        let content = self.lake.get(&key).await?.unwrap_or_default();
-        serde_json::from_slice(&content).map_err(|error| {
-            SinkFailure::unavailable(
-                format!("read the manifest {}: {error}", self.lake.uri(&key)),
-                "`cxlake verify` lists what is wrong with the lake",
-            )
-        })
+    pub(super) async fn read_done(&self, sequence: u32) -> Result<Option<Done>, SinkFailure> {
+        let content = self.lake.get(&self.address.done(sequence)).await?;
+        let done = content.map(|content| serde_json::from_slice(&content)).transpose();
+        done.map_err(|error| self.unreadable(sequence, &error.to_string()))
+    }
+
+    fn unreadable(&self, sequence: u32, reason: &str) -> SinkFailure {
+        SinkFailure::unavailable(
+            format!("read the manifest {}: {reason}", self.lake.uri(&self.address.done(sequence))),
+            "`cxlake verify` lists what is wrong with the lake",
+        )
     }
 
     /// Whether both objects of a done are there with its lengths: a cheap look before a window is
@@ -227,11 +230,8 @@ enum Found {
 
 fn classify(seen: Option<&ObjectState>, plan: &Plan, proof: &ObjectProof) -> Found {
     let Some(seen) = seen else { return Found::Absent };
-    let value = |key: &str| seen.footer.as_ref().and_then(|footer| footer.key_values.get(key));
-    let Some(sequence) = value("cxlake.sequence").and_then(|sequence| sequence.parse::<u32>().ok()) else {
-        return Found::Stranger;
-    };
-    let same_extract = value("cxlake.extract_sha256") == Some(&plan.extract_sha256);
+    let Some(sequence) = seen.sequence() else { return Found::Stranger };
+    let same_extract = seen.key_value("cxlake.extract_sha256") == Some(&plan.extract_sha256);
     match sequence.cmp(&plan.sequence) {
         std::cmp::Ordering::Less => Found::Older,
         std::cmp::Ordering::Equal if same_extract && seen.bytes == proof.bytes => Found::Mine(seen.etag.clone()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use futures::StreamExt as _;
@@ -10,11 +11,17 @@ use object_store::ObjectStoreExt as _;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use super::layout::{ManifestName, WindowAddress, report_folder};
-use super::manifest::ObjectProof;
+use super::commit::{History, WindowCommit};
+use super::layout::{ManifestName, ObjectKind, WindowAddress, report_folder};
+use super::manifest::{ObjectProof, Plan, Promise};
 use super::store::Lake;
-use crate::failure::SinkFailure;
+use crate::failure::{SinkFailure, SinkFailureKind};
 use crate::parquet::hex;
+
+/// How often an object that is not what its manifest says is read: it may be on its way.
+const FETCH_TRIES: u32 = 3;
+/// The pause before it is read again, times the number of the try.
+const FETCH_PAUSE: Duration = Duration::from_millis(200);
 
 /// The windows of a report that were ever committed, of the days that `wanted` says, in order.
 ///
@@ -41,12 +48,67 @@ pub async fn committed_windows(
     Ok(found.into_iter().map(address).collect())
 }
 
-impl Lake {
-    /// A committed object as a temporary file in `folder`: exactly what its manifest says.
+/// An object on the disk, and the promise that it keeps.
+#[derive(Debug)]
+pub struct StoredObject {
+    /// What its manifest says.
+    pub promise: Promise,
+    /// Its content, hash-checked.
+    pub file: NamedTempFile,
+}
+
+impl WindowCommit<'_> {
+    /// What an open plan says; `None` where the newest plan is done.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn open_plan(&self, history: &History) -> Result<Option<Plan>, SinkFailure> {
+        match (history.settled(), history.highest_plan) {
+            (None, Some(sequence)) => self.read_plan(sequence).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn read_plan(&self, sequence: u32) -> Result<Option<Plan>, SinkFailure> {
+        let content = self.lake.get(&self.address.plan(sequence)).await?;
+        Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+    }
+
+    /// An object as a temporary file in `folder`: exactly what the manifest of its number says, be it
+    /// done or open. One that is replaced meanwhile is read again.
     ///
     /// # Errors
     /// [`crate::failure::SinkFailureKind::Mismatch`] where it is another, or not there.
-    pub async fn fetch(&self, proof: &ObjectProof, folder: &Path) -> Result<NamedTempFile, SinkFailure> {
+    pub async fn fetch(&self, kind: ObjectKind, folder: &Path) -> Result<StoredObject, SinkFailure> {
+        for attempt in 1..FETCH_TRIES {
+            match self.try_fetch(kind, folder).await {
+                Err(failure) if failure.kind == SinkFailureKind::Mismatch => {
+                    tokio::time::sleep(FETCH_PAUSE * attempt).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.try_fetch(kind, folder).await
+    }
+
+    async fn try_fetch(&self, kind: ObjectKind, folder: &Path) -> Result<StoredObject, SinkFailure> {
+        let key = self.address.object(kind);
+        let wrong = |reason: &str| SinkFailure::mismatch(format!("read {}: {reason}", self.lake.uri(&key)));
+        let state = self.lake.state(&key).await?.ok_or_else(|| wrong("it is not there"))?;
+        let sequence = state.sequence().ok_or_else(|| wrong("it is no object of cxlake's"))?;
+        let promise = match self.read_done(sequence).await? {
+            Some(done) => Some(Promise::from(done)),
+            None => self.read_plan(sequence).await?.map(Promise::from),
+        };
+        let promise = promise.ok_or_else(|| wrong("no manifest promises it"))?;
+        let file = self.lake.fetch(promise.of(kind), folder).await?;
+        Ok(StoredObject { promise, file })
+    }
+}
+
+impl Lake {
+    /// An object as a temporary file in `folder`: exactly what its manifest says.
+    async fn fetch(&self, proof: &ObjectProof, folder: &Path) -> Result<NamedTempFile, SinkFailure> {
         let uri = self.uri(&proof.key);
         let disk = |error: std::io::Error| SinkFailure::disk("write a temporary file", &error);
         let mut file = NamedTempFile::new_in(folder).map_err(disk)?;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::layout::ObjectKind;
+
 /// The format of plans.
 pub const PLAN_FORMAT: &str = "cxlake.plan/1";
 /// The format of dones.
@@ -151,6 +153,49 @@ pub struct PublishedObject {
     pub proof: ObjectProof,
     /// The store's tag of this version of it, where the store gives one.
     pub etag: Option<String>,
+}
+
+/// What a manifest says of a window's objects, published or about to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Promise {
+    /// The number that the objects have in their footers.
+    pub sequence: u32,
+    /// What became of the window's records.
+    pub rows: RowProof,
+    /// Sums of the numeric columns of the accepted rows.
+    pub sums: Vec<ValueSum>,
+    /// The hash of what the objects are made from.
+    pub extract_sha256: String,
+    /// Replays of rejects since the window was extracted, oldest first.
+    pub replays: Vec<ReplayProof>,
+    /// Accepted rows.
+    pub data: ObjectProof,
+    /// Rejected records.
+    pub quarantine: ObjectProof,
+}
+
+impl Promise {
+    /// The promise of one of the objects.
+    pub fn of(&self, kind: ObjectKind) -> &ObjectProof {
+        match kind {
+            ObjectKind::Data => &self.data,
+            ObjectKind::Quarantine => &self.quarantine,
+        }
+    }
+}
+
+impl From<Plan> for Promise {
+    fn from(plan: Plan) -> Self {
+        let Plan { sequence, rows, sums, extract_sha256, replays, data, quarantine, .. } = plan;
+        Self { sequence, rows, sums, extract_sha256, replays, data, quarantine }
+    }
+}
+
+impl From<Done> for Promise {
+    fn from(done: Done) -> Self {
+        let Done { sequence, rows, sums, extract_sha256, replays, data, quarantine, .. } = done;
+        Self { sequence, rows, sums, extract_sha256, replays, data: data.proof, quarantine: quarantine.proof }
+    }
 }
 
 impl Done {

@@ -12,10 +12,11 @@ mod store;
 mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
-pub use committed::committed_windows;
+pub use committed::{StoredObject, committed_windows};
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
 pub use manifest::{
-    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, PublishedObject, ReplayProof, RowProof, ValueSum,
+    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, Promise, PublishedObject, ReplayProof, RowProof,
+    ValueSum,
 };
 pub use probe::{probe_conditions, probe_large_write};
 pub use store::{Lake, LakeLocation, ObjectState};

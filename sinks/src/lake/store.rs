@@ -60,6 +60,18 @@ pub struct ObjectState {
     pub footer: Option<FooterSummary>,
 }
 
+impl ObjectState {
+    /// A key-value of its footer.
+    pub fn key_value(&self, key: &str) -> Option<&str> {
+        self.footer.as_ref()?.key_values.get(key).map(String::as_str)
+    }
+
+    /// The number of the plan that it was published under; `None` where cxlake did not write it.
+    pub fn sequence(&self) -> Option<u32> {
+        self.key_value("cxlake.sequence")?.parse().ok()
+    }
+}
+
 /// The answer to a conditional put that the store gave without doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Put {
