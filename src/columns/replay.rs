@@ -34,6 +34,13 @@ pub struct Replayed {
     pub extract_sha256: String,
 }
 
+impl Replayed {
+    /// Rejects that leave the quarantine.
+    pub fn moved(&self) -> u64 {
+        self.accepted + self.duplicates
+    }
+}
+
 /// Tries the rejects of one window again. The accepted rows come first, all of them: a reject must
 /// not take the key of one.
 #[derive(Debug)]

@@ -140,7 +140,7 @@ async fn each_reject(
         }
         let commit = WindowCommit { lake: &preflight.lake, address: &found.address };
         let object = commit.fetch(ObjectKind::Quarantine, folder.path()).await?;
-        for batch in read_parquet(object.file.path(), None)? {
+        for batch in read_parquet(object.file.file.path(), None)? {
             let batch = batch?;
             let columns = Columns { batch: &batch };
             for row in 0..batch.num_rows() {

@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cxlake_sinks::lake::{ObjectKind, ReplayProof, StoredObject, WindowCommit};
+use cxlake_sinks::lake::{Committed, Done, Extract, ObjectKind, Plan, Promise, ReplayProof, WindowCommit};
 use cxlake_sinks::parquet::{ParquetOptions, ParquetWriter, read_parquet};
 use tempfile::NamedTempFile;
 
 use super::committed::{self, CommittedDays, CommittedWindow};
 use super::preflight::{Preflight, compile_plan};
 use super::registry_review::read_or_newest;
+use super::registry_store::RegistryStore;
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
 use super::window_files::{Contents, WindowIdentity};
 use super::work_folder::WorkFolder;
@@ -88,98 +89,128 @@ struct WindowReplay<'a> {
 }
 
 impl WindowReplay<'_> {
+    /// Replays that meet never plan from one basis: one that finds another's plan open completes
+    /// that one first, for else what each moved could be in neither object after a crash.
     async fn run(&self) -> Result<WindowOutcome, WindowFailure> {
         let CommittedWindow { address, done, history, .. } = self.found;
+        let commit = WindowCommit { lake: &self.preflight.lake, address };
+        match commit.open_plan(history).await? {
+            None if history.settled().is_some() => self.replay(&commit, done, history.next_sequence()).await,
+            Some(open) if !open.replays.is_empty() && !self.request.dry_run => {
+                let completed = self.complete(&commit, &open).await?;
+                let again = self.replay(&commit, &completed.done, open.sequence + 1).await?;
+                // What the first one moved is in the window too.
+                Ok(WindowOutcome { restated: true, status: self.outcome(&completed).status, ..again })
+            }
+            _ => Err(self.half_replaced("run the window again, then replay it").into()),
+        }
+    }
+
+    /// Tries the rejects of a committed pair.
+    async fn replay(
+        &self,
+        commit: &WindowCommit<'_>,
+        done: &Done,
+        sequence: u32,
+    ) -> Result<WindowOutcome, WindowFailure> {
         let lake = &self.preflight.lake;
-        let commit = WindowCommit { lake, address };
-        let is_settled = history.settled().is_some();
         let as_before = WindowOutcome::of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)));
-        if is_settled && done.quarantine.proof.rows == 0 {
+        if done.quarantine.proof.rows == 0 {
             return Ok(as_before);
         }
-        if commit.open_plan(history).await?.is_some_and(|plan| plan.replays.is_empty()) {
-            return Err(self.half_replaced().into());
-        }
-        let rules = self.rules().await?;
-        if rules.newest.version < done.registry_version {
+        let newest = read_or_newest(&self.registry()?, None).await?;
+        if newest.version < done.registry_version {
             return Err(Failure::configuration(format!(
                 "replay the window {}: its rows are of registry version {}, the newest is {}",
-                address.window, done.registry_version, rules.newest.version
+                self.found.address.window, done.registry_version, newest.version
             ))
             .hint("the registry is not the one that the window was written under: check registry_url")
             .into());
         }
-        let plan = Arc::new(self.plan(&rules)?);
+        let rules = self.rules(newest, self.request.registry).await?;
         let folder = WorkFolder::create()?;
-        let pair = self.fetch(&commit, folder.path()).await?;
-        let basis = pair.quarantine.promise.clone();
-        let (replayed, data, quarantine) = self.rewrite(pair, folder.path(), Arc::clone(&plan)).await?;
+        let pair = self.fetch(commit, folder.path(), &Promise::from(done.clone())).await?;
+        let (replayed, contents) = self.rewrite(pair, folder.path(), &rules, &self.environment.run_id).await?;
         self.tell(&replayed);
-        let moved = replayed.accepted + replayed.duplicates;
-        // A replay that was interrupted is ended also where nothing is left to move.
-        if (moved == 0 && is_settled) || self.request.dry_run {
+        if replayed.moved() == 0 || self.request.dry_run {
             return Ok(WindowOutcome { rejects: replayed.remaining, ..as_before });
         }
-        let replay = ReplayProof {
-            run_id: self.environment.run_id.clone(),
-            of_sequence: basis.sequence,
-            registry_version: rules.tried.version,
-            accepted: replayed.accepted,
-            duplicates: replayed.duplicates,
-        };
-        let contents = Contents {
-            data,
-            quarantine,
-            rows: RowCounts {
-                expected: basis.rows.expected,
-                fetched: basis.rows.fetched,
-                accepted: basis.rows.accepted + replayed.accepted,
-                quarantined: basis.rows.quarantined - moved,
-                duplicates: basis.rows.duplicates + replayed.duplicates,
-            },
-            sums: replayed.sums,
-            extract_sha256: replayed.extract_sha256,
-            replays: basis.replays.into_iter().chain([replay]).collect(),
-        };
-        let identity = WindowIdentity {
+        let (plan, extract) = self.identity(&rules).finish(contents, sequence, self.environment).await?;
+        let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
+        Ok(WindowOutcome { restated: true, rejects: replayed.remaining, ..self.outcome(&committed) })
+    }
+
+    /// Builds again what an open plan promises, and publishes what of it is not there.
+    async fn complete(&self, commit: &WindowCommit<'_>, open: &Plan) -> Result<Committed, Failure> {
+        let again = "run the window again, then replay it";
+        let last = open.replays.last().ok_or_else(|| self.half_replaced(again))?;
+        let basis = commit.read_done(last.of_sequence).await?.ok_or_else(|| self.half_replaced(again))?;
+        let store = self.registry()?;
+        let rules = self.rules(store.read(open.registry_version).await?, Some(last.registry_version)).await?;
+        let folder = WorkFolder::create()?;
+        tracing::warn!(
+            window = self.found.address.window,
+            run_id = last.run_id,
+            "completing a replay that was interrupted"
+        );
+        let quarantine = commit.fetch(ObjectKind::Quarantine, folder.path()).await?;
+        if quarantine.promise.sequence == open.sequence {
+            let data = commit.fetch(ObjectKind::Data, folder.path()).await?;
+            let extract = Extract { data: data.file, quarantine: quarantine.file };
+            return Ok(commit.complete(open, &extract, || self.environment.now_text()).await?);
+        }
+        let pair = self.fetch(commit, folder.path(), &Promise::from(basis)).await?;
+        let (_, contents) = self.rewrite(pair, folder.path(), &rules, &last.run_id).await?;
+        let (plan, extract) = self.identity(&rules).finish(contents, open.sequence, self.environment).await?;
+        if (&plan.data, &plan.quarantine) != (&open.data, &open.quarantine) {
+            return Err(self.half_replaced("its replay cannot be made again: run the window again, then replay it"));
+        }
+        Ok(commit.complete(open, &extract, || self.environment.now_text()).await?)
+    }
+
+    /// The pair that `basis` promises. Where a replay was interrupted, the rejects that it moved are
+    /// still where it began (its data goes first), and its data begins with the rows of then.
+    async fn fetch(&self, commit: &WindowCommit<'_>, folder: &Path, basis: &Promise) -> Result<StoredPair, Failure> {
+        let quarantine = commit.fetch(ObjectKind::Quarantine, folder).await?;
+        let data = commit.fetch(ObjectKind::Data, folder).await?;
+        let began_from = data.promise.replays.last().map(|replay| replay.of_sequence);
+        let is_of_basis = quarantine.promise.sequence == basis.sequence;
+        if !is_of_basis || (data.promise.sequence != basis.sequence && began_from != Some(basis.sequence)) {
+            return Err(self.half_replaced("it is being replaced: replay it again"));
+        }
+        Ok(StoredPair { basis: basis.clone(), data: data.file.file, quarantine: quarantine.file.file })
+    }
+
+    fn half_replaced(&self, hint: &'static str) -> Failure {
+        Failure::new(
+            FailureKind::Superseded,
+            format!("replay the window {}: it may be half replaced", self.found.address.window),
+        )
+        .hint(hint)
+    }
+
+    fn outcome(&self, committed: &Committed) -> WindowOutcome {
+        let manifest = self.preflight.lake.uri(&committed.manifest);
+        WindowOutcome::of(&committed.done, WindowStatus::Committed, manifest)
+    }
+
+    fn identity<'a>(&'a self, rules: &Rules) -> WindowIdentity<'a> {
+        WindowIdentity {
             tenant: &self.found.report.tenant,
             report: &self.found.report.name,
             window: self.found.window,
             time_zone: self.found.time_zone.name(),
             registry_version: rules.newest.version,
-        };
-        let (plan, extract) = identity.finish(contents, history.next_sequence(), self.environment).await?;
-        let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
-        let outcome = WindowOutcome::of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest));
-        Ok(WindowOutcome { restated: true, rejects: replayed.remaining, ..outcome })
-    }
-
-    /// The window's objects as they are. Where a replay was interrupted between its two puts, the
-    /// rejects that it moved are still where it began: its data is that of then, and more.
-    async fn fetch(&self, commit: &WindowCommit<'_>, folder: &Path) -> Result<StoredPair, Failure> {
-        let quarantine = commit.fetch(ObjectKind::Quarantine, folder).await?;
-        let data = commit.fetch(ObjectKind::Data, folder).await?;
-        let began_from = data.promise.replays.last().map(|replay| replay.of_sequence);
-        let basis = &quarantine.promise;
-        if data.promise.sequence != basis.sequence && began_from != Some(basis.sequence) {
-            return Err(self.half_replaced());
         }
-        Ok(StoredPair { data: data.file, quarantine })
     }
 
-    fn half_replaced(&self) -> Failure {
-        Failure::new(
-            FailureKind::Superseded,
-            format!("replay the window {}: it may be half replaced", self.found.address.window),
-        )
-        .hint("a run of it was interrupted, or is going on: run the window again, then replay it")
+    fn registry(&self) -> Result<RegistryStore, Failure> {
+        self.preflight.registry(self.settings, &self.found.report.tenant)
     }
 
-    async fn rules(&self) -> Result<Rules, Failure> {
-        let store = self.preflight.registry(self.settings, &self.found.report.tenant)?;
-        let newest = read_or_newest(&store, None).await?;
-        let tried = match self.request.registry {
-            Some(number) if number != newest.version => store.read(number).await?,
+    async fn rules(&self, newest: RegistryVersion, tried: Option<u32>) -> Result<Rules, Failure> {
+        let tried = match tried {
+            Some(number) if number != newest.version => self.registry()?.read(number).await?,
             _ => newest.clone(),
         };
         Ok(Rules { newest, tried })
@@ -206,9 +237,11 @@ impl WindowReplay<'_> {
         &self,
         pair: StoredPair,
         folder: &Path,
-        plan: Arc<DecodePlan>,
-    ) -> Result<(Replayed, ParquetWriter, ParquetWriter), Failure> {
-        let basis = &pair.quarantine.promise;
+        rules: &Rules,
+        run_id: &str,
+    ) -> Result<(Replayed, Contents), Failure> {
+        let basis = pair.basis.clone();
+        let plan = Arc::new(self.plan(rules)?);
         let options = self.preflight.parquet(self.found.report);
         let sums: Vec<ColumnSum> = basis
             .sums
@@ -219,9 +252,31 @@ impl WindowReplay<'_> {
         let replay = RejectReplay::new(Arc::clone(&plan), self.found.window, accepted, &sums, &basis.extract_sha256);
         let folder = folder.to_owned();
         let work = move || rewrite_files(replay, &plan, &pair, &folder, &options);
-        tokio::task::spawn_blocking(work)
+        let (replayed, data, quarantine) = tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| Failure::defect(format!("write the window's files again: {error}")))?
+            .map_err(|error| Failure::defect(format!("write the window's files again: {error}")))??;
+        let proof = ReplayProof {
+            run_id: run_id.to_owned(),
+            of_sequence: basis.sequence,
+            registry_version: rules.tried.version,
+            accepted: replayed.accepted,
+            duplicates: replayed.duplicates,
+        };
+        let contents = Contents {
+            data,
+            quarantine,
+            rows: RowCounts {
+                expected: basis.rows.expected,
+                fetched: basis.rows.fetched,
+                accepted: basis.rows.accepted + replayed.accepted,
+                quarantined: basis.rows.quarantined - replayed.moved(),
+                duplicates: basis.rows.duplicates + replayed.duplicates,
+            },
+            sums: replayed.sums.clone(),
+            extract_sha256: replayed.extract_sha256.clone(),
+            replays: basis.replays.into_iter().chain([proof]).collect(),
+        };
+        Ok((replayed, contents))
     }
 
     /// What was found, for the log.
@@ -245,9 +300,10 @@ impl WindowReplay<'_> {
 
 /// What a window's replay begins from.
 struct StoredPair {
-    /// The rows that are promised with the rejects, and maybe more after them.
+    basis: Promise,
+    /// The rows of the basis, and maybe more after them.
     data: NamedTempFile,
-    quarantine: StoredObject,
+    quarantine: NamedTempFile,
 }
 
 fn rewrite_files(
@@ -260,7 +316,7 @@ fn rewrite_files(
     let defect = |error| Failure::defect(format!("try rejects again: {error}"));
     let mut new_data = ParquetWriter::create(folder, Arc::clone(plan.schema()), options)?;
     let mut new_quarantine = ParquetWriter::create(folder, quarantine_schema(), options)?;
-    let mut to_come = usize::try_from(pair.quarantine.promise.rows.accepted).unwrap_or(usize::MAX);
+    let mut to_come = usize::try_from(pair.basis.rows.accepted).unwrap_or(usize::MAX);
     for batch in read_parquet(pair.data.path(), None)? {
         let batch = batch?;
         let batch = batch.slice(0, batch.num_rows().min(to_come));
@@ -268,7 +324,7 @@ fn rewrite_files(
         new_data.write(&replay.accepted(&batch)?)?;
     }
     let mut rows = Vec::new();
-    for batch in read_parquet(pair.quarantine.file.path(), None)? {
+    for batch in read_parquet(pair.quarantine.path(), None)? {
         let stays = replay.rejected(&batch?, &mut rows).map_err(defect)?;
         if stays.num_rows() > 0 {
             // The schema of the file itself, whose fields have their ids.

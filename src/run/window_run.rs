@@ -83,7 +83,6 @@ impl WindowRun<'_> {
         let gated = self.gate(extracted, rows);
         let drift = read.drift.clone();
         let extracted = gated.map_err(|failure| WindowFailure { failure, rows: Some(rows), drift })?;
-        // What another run did meanwhile counts.
         let history = commit.look().await?;
         if let Some(done) = history.settled()
             && done.extract_sha256 == extracted.typed.extract_sha256
@@ -91,7 +90,11 @@ impl WindowRun<'_> {
         {
             return Ok(outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), read));
         }
-        let sequence = history.next_sequence();
+        // Whoever planned while this run read the window may have read it later than this run did.
+        let sequence = before.next_sequence();
+        if history.next_sequence() != sequence {
+            return Err(self.overtaken().into());
+        }
         let ExtractedWindow { typed, data, quarantine, .. } = extracted;
         let Typed { sums, extract_sha256, .. } = typed;
         let contents = Contents { data, quarantine, rows, sums, extract_sha256, replays: Vec::new() };
@@ -100,6 +103,15 @@ impl WindowRun<'_> {
         let restated = history.newest_done.is_some_and(|before| before.extract_sha256 != committed.done.extract_sha256);
         let outcome = outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read);
         Ok(WindowOutcome { restated, ..outcome })
+    }
+
+    fn overtaken(&self) -> Failure {
+        let (window, report) = (self.window.name(), &self.report.name);
+        Failure::new(
+            FailureKind::Superseded,
+            format!("commit the window {window} of reports.{report}: another run has planned it meanwhile"),
+        )
+        .hint("what that run read may be newer, so nothing was published; run it again if that run failed")
     }
 
     /// Extracts the window; again where its data moved while it was paged. Duplicates may be a sign

@@ -212,31 +212,44 @@ async fn a_replay_that_was_interrupted_is_ended_by_the_next() {
     for put in [&[][..], &["data"], &["data", "quarantine"]] {
         let lab = Lab::start(forgetful()).await;
         lab.cxlake(&RUN).expect(0);
-        let before = ["data", "quarantine"].map(|kind| (kind, std::fs::read(file(&lab, kind)).unwrap()));
-        let replay = |narrow: bool| {
+        let objects = || ["data", "quarantine"].map(|kind| (kind, std::fs::read(file(&lab, kind)).unwrap()));
+        // Twice, the second after other rules.
+        for (narrow, sequence) in [(true, 2), (false, 3)] {
+            let before = objects();
             allow_what_was_rejected(&lab);
             if narrow {
                 lab.simulator.change(|settings| drop(settings.catalog[1].allowed_values.as_mut().unwrap().pop()));
             }
             lab.cxlake(&["registry", "sync"]).expect(0);
-            lab.cxlake(&REPLAY).expect(0).summary()
-        };
-        // Twice, the second after other rules.
-        for (narrow, sequence) in [(true, 2), (false, 3)] {
-            replay(narrow);
+            lab.cxlake(&REPLAY).expect(0);
+            let after = objects();
             for (kind, content) in before.iter().filter(|(kind, _)| !put.contains(kind)) {
                 std::fs::write(file(&lab, kind), content).unwrap();
             }
             std::fs::remove_file(window_files(&lab, &format!("manifests/WINDOW-00000{sequence}.done.json"))).unwrap();
             assert!(lab.cxlake(&["quarantine", "list"]).expect(0).stderr.contains("was interrupted"), "{put:?}");
+            lab.cxlake(&[&REPLAY[..], &["--dry-run"]].concat()).expect(9);
+            assert_eq!(lab.cxlake(&REPLAY).expect(0).statuses(), ["committed"], "{put:?}");
+            assert_eq!(objects(), after, "{put:?}");
         }
         let summary = lab.cxlake(&REPLAY).expect(0).summary();
-        assert_eq!((summary["windows"][0]["status"].as_str(), rows(&summary)), (Some("committed"), (200, 0, 0)));
+        assert_eq!((summary["windows"][0]["status"].as_str(), rows(&summary)), (Some("unchanged"), (200, 0, 0)));
         assert_eq!(query(&lab, "SELECT count(*), count(DISTINCT interaction_id) FROM DATA"), "['200', '200']");
         assert_eq!(query(&lab, "SELECT count(*) FROM QUARANTINE"), "['0']");
         lab.cxlake(&["verify"]).expect(0);
-        assert_eq!(lab.cxlake(&REPLAY).expect(0).statuses(), ["unchanged"]);
     }
+    // Ended under newer rules, it goes on with them.
+    let lab = Lab::start(forgetful()).await;
+    lab.cxlake(&RUN).expect(0);
+    allow_what_was_rejected(&lab);
+    lab.simulator.change(|settings| drop(settings.catalog[1].allowed_values.as_mut().unwrap().pop()));
+    lab.cxlake(&["registry", "sync"]).expect(0);
+    lab.cxlake(&REPLAY).expect(0);
+    std::fs::remove_file(window_files(&lab, "manifests/WINDOW-000002.done.json")).unwrap();
+    allow_what_was_rejected(&lab);
+    lab.cxlake(&["registry", "sync"]).expect(0);
+    assert_eq!(rows(&lab.cxlake(&REPLAY).expect(0).summary()), (200, 0, 0));
+    assert!(window_files(&lab, "manifests/WINDOW-000003.done.json").exists());
     // A run that was interrupted is for a run to end.
     let lab = Lab::start(forgetful()).await;
     lab.cxlake(&RUN).expect(0);

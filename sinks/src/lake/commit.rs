@@ -107,7 +107,11 @@ impl WindowCommit<'_> {
         ))
     }
 
-    pub(super) async fn read_done(&self, sequence: u32) -> Result<Option<Done>, SinkFailure> {
+    /// The done of a number; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn read_done(&self, sequence: u32) -> Result<Option<Done>, SinkFailure> {
         let content = self.lake.get(&self.address.done(sequence)).await?;
         let done = content.map(|content| serde_json::from_slice(&content)).transpose();
         done.map_err(|error| self.unreadable(sequence, &error.to_string()))
@@ -154,6 +158,19 @@ impl WindowCommit<'_> {
         if !self.lake.create(&self.address.plan(plan.sequence), json(plan)?).await? {
             return Err(self.superseded(plan.sequence));
         }
+        self.complete(plan, extract, now).await
+    }
+
+    /// Completes a plan that is there with the very files that it promises.
+    ///
+    /// # Errors
+    /// [`crate::failure::SinkFailureKind::Superseded`] where another run has a higher number.
+    pub async fn complete(
+        &self,
+        plan: &Plan,
+        extract: &Extract,
+        now: impl Fn() -> String,
+    ) -> Result<Committed, SinkFailure> {
         let publish_quarantine = || self.publish(ObjectKind::Quarantine, plan, &plan.quarantine, &extract.quarantine);
         let publish_data = || self.publish(ObjectKind::Data, plan, &plan.data, &extract.data);
         // What a replay moves is nowhere else: it is in `data/` before it leaves `quarantine/`.
@@ -166,9 +183,12 @@ impl WindowCommit<'_> {
         };
         let done = Done::of(plan, now(), data, quarantine);
         let manifest = self.address.done(plan.sequence);
-        if !self.lake.create(&manifest, json(&done)?).await? {
-            return Err(self.superseded(plan.sequence));
+        if self.lake.create(&manifest, json(&done)?).await? {
+            return Ok(Committed { done, manifest });
         }
+        // A number is of one plan only: whoever wrote its done completed this one.
+        let done = self.read_done(plan.sequence).await?;
+        let done = done.ok_or_else(|| self.unreadable(plan.sequence, "it is gone"))?;
         Ok(Committed { done, manifest })
     }
 

@@ -16,7 +16,7 @@ use super::layout::{ManifestName, ObjectKind, WindowAddress, report_folder};
 use super::manifest::{ObjectProof, Plan, Promise};
 use super::store::Lake;
 use crate::failure::{SinkFailure, SinkFailureKind};
-use crate::parquet::hex;
+use crate::parquet::{StagedFile, hex};
 
 /// How often an object that is not what its manifest says is read: it may be on its way.
 const FETCH_TRIES: u32 = 3;
@@ -54,7 +54,7 @@ pub struct StoredObject {
     /// What its manifest says.
     pub promise: Promise,
     /// Its content, hash-checked.
-    pub file: NamedTempFile,
+    pub file: StagedFile,
 }
 
 impl WindowCommit<'_> {
@@ -101,7 +101,9 @@ impl WindowCommit<'_> {
             None => self.read_plan(sequence).await?.map(Promise::from),
         };
         let promise = promise.ok_or_else(|| wrong("no manifest promises it"))?;
-        let file = self.lake.fetch(promise.of(kind), folder).await?;
+        let proof = promise.of(kind).clone();
+        let file = self.lake.fetch(&proof, folder).await?;
+        let file = StagedFile { file, rows: proof.rows, bytes: proof.bytes, sha256: proof.sha256 };
         Ok(StoredObject { promise, file })
     }
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{
+    Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
 use url::Url;
 
 use super::local::publish_file;
@@ -22,6 +24,8 @@ use crate::parquet::{ColumnRange, FooterSummary, StagedFile, column_ranges, foot
 const FOOTER_BYTES: u64 = 64 << 10;
 /// How often a create is tried whose answer leaves the object absent.
 const CREATE_TRIES: u32 = 3;
+/// How often an object that is replaced while it is looked at is looked at again.
+const STATE_TRIES: u32 = 5;
 /// The longest single request to a store; an object goes up in one.
 #[cfg(feature = "s3")]
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
@@ -273,20 +277,30 @@ impl Lake {
         Ok(keys)
     }
 
-    /// The version of an object that is there now; `None` where there is none.
+    /// The version of an object that is there now; `None` where there is none. Tag and footer are of
+    /// one version: an object that is replaced meanwhile is looked at again.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn state(&self, key: &str) -> Result<Option<ObjectState>, SinkFailure> {
         let failed = |error: Error| SinkFailure::store(&format!("read {}", self.uri(key)), &error);
         let path = self.path(key);
-        let head = match self.store.head(&path).await {
-            Ok(head) => head,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let tail = self.footer(&path, head.size).await.map_err(failed)?;
-        Ok(Some(ObjectState { etag: head.e_tag, version: head.version, bytes: head.size, footer: read_footer(&tail) }))
+        let mut tries = 0..STATE_TRIES;
+        loop {
+            let head = match self.store.head(&path).await {
+                Ok(head) => head,
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            };
+            match self.footer(&path, head.size, head.e_tag.clone()).await {
+                Ok(tail) => {
+                    let footer = read_footer(&tail);
+                    return Ok(Some(ObjectState { etag: head.e_tag, version: head.version, bytes: head.size, footer }));
+                }
+                Err(Error::Precondition { .. } | Error::NotFound { .. }) if tries.next().is_some() => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
     }
 
     /// The ranges of a column in an object, from its footer; `None` where it does not say.
@@ -299,23 +313,28 @@ impl Lake {
         bytes: u64,
         column: &str,
     ) -> Result<Option<Vec<ColumnRange>>, SinkFailure> {
-        let tail = self.footer(&self.path(key), bytes).await;
+        let tail = self.footer(&self.path(key), bytes, None).await;
         let tail = tail.map_err(|error| SinkFailure::store(&format!("read {}", self.uri(key)), &error))?;
         Ok(column_ranges(&tail, column))
     }
 
-    /// The end of an object of a size that holds its footer, if it is a Parquet file.
-    async fn footer(&self, path: &Path, size: u64) -> Result<Bytes, Error> {
-        let tail = self.tail(path, size, FOOTER_BYTES).await?;
+    /// The end of an object of a size that holds its footer, if it is a Parquet file; of the version
+    /// with a tag, where one is given.
+    async fn footer(&self, path: &Path, size: u64, etag: Option<String>) -> Result<Bytes, Error> {
+        let tail = self.tail(path, size, FOOTER_BYTES, etag.clone()).await?;
         match footer_length(&tail).map(|length| length as u64 + 8) {
-            Some(length) if length > tail.len() as u64 && length <= size => self.tail(path, size, length).await,
+            Some(length) if length > tail.len() as u64 && length <= size => self.tail(path, size, length, etag).await,
             _ => Ok(tail),
         }
     }
 
-    async fn tail(&self, path: &Path, size: u64, bytes: u64) -> Result<Bytes, Error> {
+    async fn tail(&self, path: &Path, size: u64, bytes: u64, etag: Option<String>) -> Result<Bytes, Error> {
         let start = size.saturating_sub(bytes);
-        if start == size { Ok(Bytes::new()) } else { self.store.get_range(path, start..size).await }
+        if start == size {
+            return Ok(Bytes::new());
+        }
+        let options = GetOptions { range: Some((start..size).into()), if_match: etag, ..GetOptions::default() };
+        self.store.get_opts(path, options).await?.bytes().await
     }
 
     /// Replaces what `seen` says is there (nothing, where it is `None`) by a file.

@@ -1,3 +1,4 @@
+mod model;
 mod scripted_store;
 
 use std::sync::Arc;
