@@ -16,6 +16,7 @@ test: $(PYTHON)/.ready ## install what the tests need (into target/), and pass a
 test-slow: test fuzz ## the same with 20 times as many random faults and records, and the fuzz targets
 	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
 	cargo test --locked -p cxlake-sinks three_runs -- --ignored
+	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it crash_points
 	CXLAKE_TEST_CASES=2000000 cargo test --locked -p cxlake --test it both_validators_agree
 
 # libFuzzer's coverage by flags that stable Rust has.

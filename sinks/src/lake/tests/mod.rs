@@ -1,13 +1,11 @@
 mod model;
-mod scripted_store;
 
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
+use cxlake_fault_store::FaultStore;
 use object_store::memory::InMemory;
-
-use scripted_store::{ScriptedStore, Trouble};
 
 use super::*;
 use crate::failure::SinkFailureKind;
@@ -214,15 +212,15 @@ fn a_lake_that_no_store_understands_is_refused() {
     assert_eq!(open("/proc/no/such/folder").kind, SinkFailureKind::Unavailable);
 }
 
-/// A lake in a store in memory under a script.
-fn scripted(store: &Arc<ScriptedStore>) -> Lake {
+/// A lake in a store under a script.
+fn in_store(store: &Arc<FaultStore>) -> Lake {
     Lake::in_store(Arc::clone(store) as Arc<dyn object_store::ObjectStore>, "memory://")
 }
 
 #[tokio::test]
 async fn a_commit_writes_the_plan_then_quarantine_then_data_then_the_done() {
-    let store = ScriptedStore::new(None);
-    commit(&scripted(&store), &address(DAY), 1, &[1]).await.unwrap();
+    let store = FaultStore::new(Arc::new(InMemory::new()), Vec::new());
+    commit(&in_store(&store), &address(DAY), 1, &[1]).await.unwrap();
     let (day, manifests) = (format!("dt=2024-01-01/{DAY}"), format!("acme/calls/manifests/dt=2024-01-01/{DAY}"));
     assert_eq!(
         store.puts(),
@@ -236,25 +234,8 @@ async fn a_commit_writes_the_plan_then_quarantine_then_data_then_the_done() {
 }
 
 #[tokio::test]
-async fn a_stores_error_is_no_evidence() {
-    use Trouble::{AnswerIsLost, ConflictWithNothing, FailsBefore, FoundByItsOwnRetry};
-    for at in 0..8 {
-        for trouble in [FailsBefore, AnswerIsLost, FoundByItsOwnRetry, ConflictWithNothing] {
-            let store = ScriptedStore::new(Some((at, trouble)));
-            let (lake, address) = (scripted(&store), address(DAY));
-            commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
-            commit(&lake, &address, 2, &[4]).await.unwrap();
-            let done = WindowCommit { lake: &lake, address: &address }.look().await.unwrap().newest_done.unwrap();
-            assert_eq!((done.sequence, done.data.proof.rows), (2, 1), "{trouble:?} at {at}");
-            let findings = verify_report(&lake, "acme", "calls").await.unwrap().findings;
-            assert_eq!(findings, [] as [String; 0], "{trouble:?} at {at}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_store_that_ignores_conditions_is_refused() {
-    let lake = scripted(&ScriptedStore::that_ignores_conditions());
+    let lake = in_store(&FaultStore::that_ignores_conditions());
     let failure = probe_conditions(&lake, "acme/probe", "racing").await.unwrap_err();
     assert_eq!(failure.kind, SinkFailureKind::Configuration);
     assert!(failure.message.contains("8 of 8 racing creates"), "{}", failure.message);
@@ -265,9 +246,8 @@ async fn what_a_replay_moves_is_in_data_before_it_leaves_the_quarantine() {
     let replay =
         ReplayProof { run_id: "replay".to_owned(), of_sequence: 1, registry_version: 2, accepted: 1, duplicates: 0 };
     for (replays, first) in [(Vec::new(), "quarantine"), (vec![replay], "data")] {
-        let store = ScriptedStore::new(None);
-        let lake = Lake::in_store(Arc::clone(&store) as Arc<dyn object_store::ObjectStore>, "memory://");
-        commit_after(&lake, &address(DAY), 1, &[1], replays).await.unwrap();
+        let store = FaultStore::new(Arc::new(InMemory::new()), Vec::new());
+        commit_after(&in_store(&store), &address(DAY), 1, &[1], replays).await.unwrap();
         let objects = store.puts().into_iter().find(|key| key.ends_with(".parquet")).unwrap();
         assert!(objects.contains(&format!("/{first}/")), "{objects}");
     }

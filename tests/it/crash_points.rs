@@ -1,0 +1,255 @@
+//! Every operation of a commit fails, lies, or is the last that a run does: then it is run again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{AsArray as _, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use cxlake_fault_store::{FaultStore, Trouble};
+use cxlake_sinks::failure::SinkFailure;
+use cxlake_sinks::lake::{
+    Extract, Lake, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, Plan, RowProof, WindowAddress, WindowCommit,
+    verify_report,
+};
+use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::json;
+
+use crate::support::python;
+
+/// What a tenant has for the window: ids of records that pass, and of records that do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Snapshot {
+    accepted: &'static [i64],
+    rejected: &'static [i64],
+}
+
+const FIRST: Snapshot = Snapshot { accepted: &[1, 2, 3], rejected: &[4, 5] };
+const GROWN: Snapshot = Snapshot { accepted: &[1, 2, 3, 6, 7, 8], rejected: &[4, 5, 9] };
+const SHRUNK: Snapshot = Snapshot { accepted: &[2], rejected: &[5] };
+const EMPTY: Snapshot = Snapshot { accepted: &[], rejected: &[] };
+const ALL_REJECTED: Snapshot = Snapshot { accepted: &[], rejected: &[1, 2, 3, 4, 5] };
+
+/// What is committed, what a run was about to commit when it ended, and what there is now.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    committed: Option<Snapshot>,
+    interrupted: Option<Snapshot>,
+    now: Snapshot,
+}
+
+const SCENARIOS: [Scenario; 7] = [
+    Scenario { committed: None, interrupted: None, now: FIRST },
+    Scenario { committed: Some(FIRST), interrupted: None, now: GROWN },
+    Scenario { committed: Some(FIRST), interrupted: None, now: SHRUNK },
+    Scenario { committed: Some(FIRST), interrupted: None, now: EMPTY },
+    Scenario { committed: Some(FIRST), interrupted: None, now: ALL_REJECTED },
+    Scenario { committed: None, interrupted: Some(FIRST), now: FIRST },
+    Scenario { committed: Some(FIRST), interrupted: Some(GROWN), now: SHRUNK },
+];
+
+fn address() -> WindowAddress {
+    WindowAddress {
+        tenant: "acme".to_owned(),
+        report: "calls".to_owned(),
+        date: "2024-01-01".parse().unwrap(),
+        window: "20240101T050000Z-20240102T050000Z".to_owned(),
+    }
+}
+
+fn staged(folder: &Path, ids: &[i64], sequence: u32, extract_sha256: &str) -> StagedFile {
+    let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+    let options = ParquetOptions { codec: Codec::Uncompressed, row_group_rows: 100, bloom_columns: Vec::new() };
+    let mut writer = ParquetWriter::create(folder, Arc::clone(&schema), &options).unwrap();
+    writer.write(&RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(ids.to_vec()))]).unwrap()).unwrap();
+    let pairs = [("cxlake.sequence", sequence.to_string()), ("cxlake.extract_sha256", extract_sha256.to_owned())];
+    writer.finish(&pairs.map(|(key, value)| (key.to_owned(), value))).unwrap()
+}
+
+/// A run of the window: the steps of the product's own.
+async fn run(store: &Arc<FaultStore>, now: Snapshot) -> Result<(), SinkFailure> {
+    let lake = Lake::in_store(Arc::clone(store) as Arc<dyn ObjectStore>, "memory://");
+    let address = address();
+    let commit = WindowCommit { lake: &lake, address: &address };
+    let sequence = commit.look().await?.next_sequence();
+    let extract_sha256 = format!("{now:?}");
+    let history = commit.look().await?;
+    if let Some(done) = history.settled()
+        && done.extract_sha256 == extract_sha256
+        && commit.is_in_place(done).await?
+    {
+        return Ok(());
+    }
+    assert_eq!(history.next_sequence(), sequence);
+    let folder = tempfile::tempdir().unwrap();
+    let extract = Extract {
+        data: staged(folder.path(), now.accepted, sequence, &extract_sha256),
+        quarantine: staged(folder.path(), now.rejected, sequence, &extract_sha256),
+    };
+    let proof = |kind: ObjectKind, file: &StagedFile| ObjectProof {
+        key: address.object(kind),
+        rows: file.rows,
+        bytes: file.bytes,
+        sha256: file.sha256.clone(),
+    };
+    let (accepted, quarantined) = (now.accepted.len() as u64, now.rejected.len() as u64);
+    let total = accepted + quarantined;
+    let plan = Plan {
+        format: PLAN_FORMAT.to_owned(),
+        sequence,
+        run_id: format!("{now:?}"),
+        created_at: String::new(),
+        tenant: address.tenant.clone(),
+        report: address.report.clone(),
+        window: ManifestWindow {
+            start: "2024-01-01T05:00:00Z".to_owned(),
+            end: "2024-01-02T05:00:00Z".to_owned(),
+            time_zone: "America/New_York".to_owned(),
+            date: "2024-01-01".to_owned(),
+        },
+        registry_version: 1,
+        rows: RowProof { expected: total, fetched: total, accepted, quarantined, duplicates: 0 },
+        sums: Vec::new(),
+        replays: Vec::new(),
+        extract_sha256,
+        data: proof(ObjectKind::Data, &extract.data),
+        quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
+    };
+    commit.commit(&plan, &extract, String::new).await.map(drop)
+}
+
+/// A run until it comes back, or the script ends it.
+async fn run_under(inner: &Arc<InMemory>, now: Snapshot, script: Vec<(usize, Trouble)>) -> Arc<FaultStore> {
+    let store = FaultStore::new(Arc::clone(inner) as Arc<dyn ObjectStore>, script);
+    tokio::select! {
+        _ = run(&store, now) => {}
+        () = store.ended() => {}
+    }
+    store
+}
+
+/// The lake before the runs that are tried.
+async fn prepared(scenario: Scenario) -> Arc<InMemory> {
+    let inner = Arc::new(InMemory::new());
+    if let Some(committed) = scenario.committed {
+        run_under(&inner, committed, Vec::new()).await;
+    }
+    if let Some(interrupted) = scenario.interrupted {
+        // It ends with its quarantine published, and its data not.
+        let rehearsal = Arc::new(inner.fork());
+        let operations = run_under(&rehearsal, interrupted, Vec::new()).await.operations();
+        let at = operations.iter().position(|put| put.name == "put" && put.key.contains("/quarantine/")).unwrap();
+        run_under(&inner, interrupted, vec![(at, Trouble::EndsAfter)]).await;
+    }
+    inner
+}
+
+async fn object(inner: &InMemory, kind: ObjectKind) -> Option<Vec<u8>> {
+    let key = object_store::path::Path::from(address().object(kind));
+    Some(inner.get(&key).await.ok()?.bytes().await.unwrap().to_vec())
+}
+
+fn ids(object: Vec<u8>) -> Vec<i64> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(object)).unwrap().build().unwrap();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+/// What was left of every point that was tried, for readers.
+struct Tried {
+    folder: tempfile::TempDir,
+    expected: Vec<serde_json::Value>,
+}
+
+impl Tried {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        std::fs::create_dir(folder.path().join("quarantine")).unwrap();
+        Self { folder, expected: Vec::new() }
+    }
+
+    /// Tries each script on a run of its own, one after the other, then a clean run.
+    async fn try_point(&mut self, scenario: Scenario, start: &InMemory, scripts: &[(usize, Trouble)]) {
+        let inner = Arc::new(start.fork());
+        let before = object(&inner, ObjectKind::Data).await;
+        let mut seen = vec![before.clone()];
+        for script in scripts {
+            run_under(&inner, scenario.now, vec![*script]).await;
+            seen.push(object(&inner, ObjectKind::Data).await);
+        }
+        let point = format!("{scenario:?} {scripts:?}");
+        let store = FaultStore::new(Arc::clone(&inner) as Arc<dyn ObjectStore>, Vec::new());
+        run(&store, scenario.now).await.unwrap_or_else(|failure| panic!("{point}: {failure}"));
+        let known = [scenario.committed, scenario.interrupted, Some(scenario.now)];
+        for object in seen {
+            let rows = object.map(ids);
+            let is_one_version = known.iter().flatten().any(|version| rows.as_deref() == Some(version.accepted));
+            assert!(is_one_version || (before.is_none() && rows.is_none()), "{point}: a reader saw {rows:?}");
+        }
+        let lake = Lake::in_store(Arc::clone(&inner) as Arc<dyn ObjectStore>, "memory://");
+        let verified = verify_report(&lake, "acme", "calls").await.unwrap();
+        assert_eq!((verified.findings, verified.windows), (Vec::new(), 1), "{point}");
+        let history = WindowCommit { lake: &lake, address: &address() }.look().await.unwrap();
+        assert_eq!(history.settled().unwrap().extract_sha256, format!("{:?}", scenario.now), "{point}");
+
+        let number = self.expected.len();
+        for kind in [ObjectKind::Data, ObjectKind::Quarantine] {
+            let content = object(&inner, kind).await.unwrap();
+            let path = self.folder.path().join(kind.folder()).join(format!("{number:06}.parquet"));
+            std::fs::write(path, content).unwrap();
+        }
+        self.expected.push(json!({
+            "point": point,
+            "data": scenario.now.accepted,
+            "quarantine": scenario.now.rejected,
+        }));
+    }
+
+    /// `DuckDB` reads all of them.
+    fn read_by_duckdb(&self) {
+        let expected = self.folder.path().join("expected.json");
+        std::fs::write(&expected, serde_json::to_vec(&self.expected).unwrap()).unwrap();
+        python("crash_points.py", &[self.folder.path().to_str().unwrap()]);
+    }
+}
+
+/// Whether all pairs are to be tried: a trouble of a run, and one of its recovery.
+fn all_pairs() -> bool {
+    std::env::var("CXLAKE_TEST_POINTS").is_ok_and(|points| points == "all")
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_one_operation_does_a_run_again_makes_it_right() {
+    let mut tried = Tried::new();
+    for scenario in SCENARIOS {
+        let start = prepared(scenario).await;
+        let operations = run_under(&Arc::new(start.fork()), scenario.now, Vec::new()).await.operations().len();
+        for at in 0..operations {
+            for trouble in Trouble::ALL {
+                tried.try_point(scenario, &start, &[(at, trouble)]).await;
+            }
+        }
+        // A run that ends, and a run after it that ends too.
+        if all_pairs() || scenario.interrupted.is_some() {
+            for first in 0..operations {
+                for second in 0..operations + 2 {
+                    let last = [(first, Trouble::EndsAfter), (second, Trouble::EndsAfter)];
+                    tried.try_point(scenario, &start, &last).await;
+                }
+            }
+        }
+        if all_pairs() {
+            for first in (0..operations).flat_map(|at| Trouble::ALL.map(|trouble| (at, trouble))) {
+                for second in (0..operations).map(|at| (at, Trouble::EndsAfter)) {
+                    tried.try_point(scenario, &start, &[first, second]).await;
+                }
+            }
+        }
+    }
+    println!("{} points", tried.expected.len());
+    assert!(tried.expected.len() >= if all_pairs() { 10_000 } else { 1_000 }, "{}", tried.expected.len());
+    tried.read_by_duckdb();
+}
