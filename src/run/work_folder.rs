@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -11,6 +12,8 @@ use crate::vocabulary::Failure;
 const PREFIX: &str = "cxlake-window-";
 /// Locked as long as the folder's run lives.
 const LOCK: &str = "lock";
+/// A folder without a lock for longer than this is nobody's.
+const LONGEST_MAKING: Duration = Duration::from_secs(3600);
 
 /// A temporary folder that only this user can look into. It is gone when this is dropped; what a
 /// killed run left is removed by the next one.
@@ -66,11 +69,16 @@ fn remove_abandoned(parent: &Path) {
     }
 }
 
-/// Whether the folder's lock is there and nobody holds it. A folder without one is just being made.
+/// Whether the folder's lock is there and nobody holds it. A folder without one is just being made,
+/// or its run was killed there and then.
 fn is_abandoned(folder: &Path) -> bool {
     // Only a file: to open a pipe that somebody put there would wait for ever.
     let is_file = fs::symlink_metadata(folder.join(LOCK)).is_ok_and(|found| found.is_file());
-    let Some(lock) = is_file.then(|| File::open(folder.join(LOCK)).ok()).flatten() else { return false };
+    if !is_file {
+        let age = fs::symlink_metadata(folder).and_then(|found| found.modified()).ok().map(|made| made.elapsed());
+        return age.is_some_and(|age| age.is_ok_and(|age| age > LONGEST_MAKING));
+    }
+    let Ok(lock) = File::open(folder.join(LOCK)) else { return false };
     match lock.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
@@ -87,14 +95,16 @@ mod tests {
         let live = WorkFolder::create_in(parent.path()).unwrap();
         let gone = parent.path().join(format!("{PREFIX}gone"));
         let beginning = parent.path().join(format!("{PREFIX}beginning"));
+        let never_locked = parent.path().join(format!("{PREFIX}never-locked"));
         let strange = parent.path().join("other");
-        for folder in [&gone, &beginning, &strange] {
+        for folder in [&gone, &beginning, &never_locked, &strange] {
             fs::create_dir(folder).unwrap();
         }
+        File::open(&never_locked).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         File::create_new(gone.join(LOCK)).unwrap();
         File::create_new(strange.join(LOCK)).unwrap();
         remove_abandoned(parent.path());
         assert!(live.path().exists() && beginning.exists() && strange.exists());
-        assert!(!gone.exists());
+        assert!(!gone.exists() && !never_locked.exists());
     }
 }

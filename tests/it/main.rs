@@ -11,6 +11,7 @@ mod exactness;
 mod floors;
 mod help;
 mod hostile_machine;
+mod kills;
 mod main_job;
 mod memory;
 mod misbehaving_tenant;

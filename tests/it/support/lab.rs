@@ -210,11 +210,13 @@ url = "{lake}"
 
     /// The binary, ready to run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        // In one step: a command that was started before may be reading it.
         let path = self.folder.path().join("cxlake.toml");
-        let new = path.with_extension("new");
-        std::fs::write(&new, &self.configuration).unwrap();
-        std::fs::rename(&new, &path).unwrap();
+        // In one step, and only where it is another: a command that was started before may be reading it.
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(&self.configuration) {
+            let new = path.with_extension("new");
+            std::fs::write(&new, &self.configuration).unwrap();
+            std::fs::rename(&new, &path).unwrap();
+        }
         let settings = self.simulator.settings();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cxlake"));
         command

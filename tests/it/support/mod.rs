@@ -1,6 +1,7 @@
 //! A tenant, a configuration, a lake, and the binary.
 
 pub(crate) mod faults;
+mod file_faults;
 mod here;
 mod lab;
 mod names;
@@ -9,6 +10,7 @@ mod random;
 mod s3;
 mod tls;
 
+pub(crate) use file_faults::{FileFault, count_changes};
 pub(crate) use here::{FastClock, run_here};
 pub(crate) use lab::{Lab, Outcome, Running, complaint, tenant};
 pub(crate) use names::PrivateNames;
