@@ -171,3 +171,39 @@ async fn a_run_that_is_killed_anywhere_is_made_right_by_the_next() {
     println!("{killed} runs were killed");
     assert!(killed >= if all { 3_000 } else { 300 }, "{killed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_or_read_only_leaves_what_was_there() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("max_quarantined_percent = 20.0", "max_quarantined_percent = 100.0");
+    let base = Point::new(&lab, "base", &lab.folder().join("nothing"));
+    Outcome::of(base.command(&lab, &RUN)).expect(0);
+    lab.simulator.change(|tenant| tenant.records_per_day = 90);
+    let lake = base.folder.join("lake");
+    let whole = Point::new(&lab, "whole", &lake);
+    let changes = count_changes(whole.command(&lab, &RUN), &whole.folder);
+    let mut tried = 0;
+    for (how, below) in [("ENOSPC", ""), ("ENOSPC", "tmp"), ("EROFS", "lake")] {
+        for at in 1..=changes {
+            let point = Point::new(&lab, &format!("{tried:05}"), &lake);
+            let mut command = point.command(&lab, &RUN);
+            FileFault { at, how }.happen(&mut command, &point.folder.join(below));
+            let outcome = Outcome::of(command);
+            // What cannot be told or tidied up fails no run.
+            if outcome.code != 0 {
+                assert_eq!(outcome.code, 5, "{how} at {at}: {outcome:?}");
+                let words = if how == "ENOSPC" { "No space left" } else { "Read-only" };
+                assert!(outcome.message().contains(words), "{how} at {at}: {}", outcome.message());
+                tried += 1;
+                point.keep_what_is_seen(0);
+                Outcome::of(point.command(&lab, &RUN)).expect(0);
+            } else {
+                std::fs::remove_dir_all(&point.folder).unwrap();
+            }
+        }
+    }
+    assert!(tried > 50, "{tried}");
+    let expected = json!({ "points": tried, "times": 1, "has_before": true });
+    std::fs::write(lab.folder().join("points/expected.json"), expected.to_string()).unwrap();
+    python("kills.py", &[lab.folder().join("points").to_str().unwrap()]);
+}
