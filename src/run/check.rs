@@ -1,6 +1,6 @@
 //! Proof that a run can work.
 
-use cxlake_sinks::lake::{probe_conditions, probe_large_write, tenant_folder};
+use cxlake_sinks::lake::{LargeWrites, probe_conditions, probe_large_write, tenant_folder};
 
 use super::preflight::{Preflight, open_lake, prepare};
 use super::{Environment, RunRequest, request};
@@ -36,7 +36,11 @@ pub async fn check(
                 let racing = probe_conditions(&lake, &folder, &name("racing")).await;
                 add("lake: racing creates", racing.map(|()| "one of eight won".to_owned()).map_err(Failure::from));
                 let large = probe_large_write(&lake, &folder, &name("large")).await;
-                add("lake: large write", large.map(|()| "two parts were joined".to_owned()).map_err(Failure::from));
+                let how = |large| match large {
+                    LargeWrites::InParts => "two parts were joined, on a condition where it counts",
+                    LargeWrites::InOnePut => "two parts were joined; large objects go up in one put",
+                };
+                add("lake: large write", large.map(|large| how(large).to_owned()).map_err(Failure::from));
             }
             Err(failure) => add("lake", Err(failure)),
         }

@@ -7,17 +7,14 @@ use arrow::array::{AsArray as _, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use cxlake_fault_store::{FaultStore, Trouble};
 use cxlake_sinks::failure::SinkFailure;
-use cxlake_sinks::lake::{
-    Extract, Lake, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, Plan, RowProof, WindowAddress, WindowCommit,
-    verify_report,
-};
+use cxlake_sinks::lake::{Extract, Lake, ObjectKind, WindowCommit, verify_report};
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
-use crate::support::python;
+use crate::support::{commit_files, footer, python, window_address};
 
 /// What a tenant has for the window: ids of records that pass, and of records that do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,28 +47,18 @@ const SCENARIOS: [Scenario; 7] = [
     Scenario { committed: Some(FIRST), interrupted: Some(GROWN), now: SHRUNK },
 ];
 
-fn address() -> WindowAddress {
-    WindowAddress {
-        tenant: "acme".to_owned(),
-        report: "calls".to_owned(),
-        date: "2024-01-01".parse().unwrap(),
-        window: "20240101T050000Z-20240102T050000Z".to_owned(),
-    }
-}
-
 fn staged(folder: &Path, ids: &[i64], sequence: u32, extract_sha256: &str) -> StagedFile {
     let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
     let options = ParquetOptions { codec: Codec::Uncompressed, row_group_rows: 100, bloom_columns: Vec::new() };
     let mut writer = ParquetWriter::create(folder, Arc::clone(&schema), &options).unwrap();
     writer.write(&RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(ids.to_vec()))]).unwrap()).unwrap();
-    let pairs = [("cxlake.sequence", sequence.to_string()), ("cxlake.extract_sha256", extract_sha256.to_owned())];
-    writer.finish(&pairs.map(|(key, value)| (key.to_owned(), value))).unwrap()
+    writer.finish(&footer(sequence, extract_sha256)).unwrap()
 }
 
 /// A run of the window: the steps of the product's own.
 async fn run(store: &Arc<FaultStore>, now: Snapshot) -> Result<(), SinkFailure> {
     let lake = Lake::in_store(Arc::clone(store) as Arc<dyn ObjectStore>, "memory://");
-    let address = address();
+    let address = window_address();
     let commit = WindowCommit { lake: &lake, address: &address };
     let sequence = commit.look().await?.next_sequence();
     let extract_sha256 = format!("{now:?}");
@@ -88,36 +75,7 @@ async fn run(store: &Arc<FaultStore>, now: Snapshot) -> Result<(), SinkFailure> 
         data: staged(folder.path(), now.accepted, sequence, &extract_sha256),
         quarantine: staged(folder.path(), now.rejected, sequence, &extract_sha256),
     };
-    let proof = |kind: ObjectKind, file: &StagedFile| ObjectProof {
-        key: address.object(kind),
-        rows: file.rows,
-        bytes: file.bytes,
-        sha256: file.sha256.clone(),
-    };
-    let (accepted, quarantined) = (now.accepted.len() as u64, now.rejected.len() as u64);
-    let total = accepted + quarantined;
-    let plan = Plan {
-        format: PLAN_FORMAT.to_owned(),
-        sequence,
-        run_id: format!("{now:?}"),
-        created_at: String::new(),
-        tenant: address.tenant.clone(),
-        report: address.report.clone(),
-        window: ManifestWindow {
-            start: "2024-01-01T05:00:00Z".to_owned(),
-            end: "2024-01-02T05:00:00Z".to_owned(),
-            time_zone: "America/New_York".to_owned(),
-            date: "2024-01-01".to_owned(),
-        },
-        registry_version: 1,
-        rows: RowProof { expected: total, fetched: total, accepted, quarantined, duplicates: 0 },
-        sums: Vec::new(),
-        replays: Vec::new(),
-        extract_sha256,
-        data: proof(ObjectKind::Data, &extract.data),
-        quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
-    };
-    commit.commit(&plan, &extract, String::new).await.map(drop)
+    commit_files(&lake, sequence, &extract_sha256, &extract).await.map(drop)
 }
 
 /// A run until it comes back, or the script ends it.
@@ -147,7 +105,7 @@ async fn prepared(scenario: Scenario) -> Arc<InMemory> {
 }
 
 async fn object(inner: &InMemory, kind: ObjectKind) -> Option<Vec<u8>> {
-    let key = object_store::path::Path::from(address().object(kind));
+    let key = object_store::path::Path::from(window_address().object(kind));
     Some(inner.get(&key).await.ok()?.bytes().await.unwrap().to_vec())
 }
 
@@ -192,7 +150,7 @@ impl Tried {
         let lake = Lake::in_store(Arc::clone(&inner) as Arc<dyn ObjectStore>, "memory://");
         let verified = verify_report(&lake, "acme", "calls").await.unwrap();
         assert_eq!((verified.findings, verified.windows), (Vec::new(), 1), "{point}");
-        let history = WindowCommit { lake: &lake, address: &address() }.look().await.unwrap();
+        let history = WindowCommit { lake: &lake, address: &window_address() }.look().await.unwrap();
         assert_eq!(history.settled().unwrap().extract_sha256, format!("{:?}", scenario.now), "{point}");
 
         let number = self.expected.len();

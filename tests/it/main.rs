@@ -22,5 +22,6 @@ mod random_faults;
 mod registry;
 mod secrets;
 mod source_faults;
+mod store_faults;
 mod two_validators;
 mod versions;

@@ -54,7 +54,10 @@ async fn duckdb_reads_a_lake_on_s3() {
     let seen = python("query_s3.py", &[&server.endpoint(), "s3://lake/cxone/acme/calls/data/**/*.parquet"]);
     assert_eq!(seen.trim(), rows.to_string());
     let checked = lab.cxlake(&["check"]).expect(0).stdout;
-    assert!(checked.contains("ok    acme lake: large write: two parts were joined"), "{checked}");
+    assert!(
+        checked.contains("ok    acme lake: large write: two parts were joined; large objects go up in one put"),
+        "{checked}"
+    );
     lab.simulator.change(|settings| settings.seed += 1);
     assert_eq!(lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).statuses(), ["committed"]);
     lab.cxlake(&["verify"]).expect(0);

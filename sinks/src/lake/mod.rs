@@ -6,20 +6,26 @@ mod commit;
 mod committed;
 mod layout;
 mod local;
+mod location;
 mod manifest;
 mod probe;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "s3")]
+mod s3_uploads;
 mod store;
 mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
 pub use committed::{StoredObject, committed_windows};
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
+pub use location::LakeLocation;
 pub use manifest::{
     DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, Promise, PublishedObject, ReplayProof, RowProof,
     ValueSum,
 };
-pub use probe::{probe_conditions, probe_large_write};
-pub use store::{Lake, LakeLocation, ObjectState};
+pub use probe::{LargeWrites, probe_conditions, probe_large_write};
+pub use store::{Lake, ObjectState};
 pub use verify::{Findings, verify_report};
 
 #[cfg(test)]

@@ -50,12 +50,21 @@ pub async fn probe_conditions(lake: &Lake, folder: &str, name: &str) -> Result<(
     Ok(())
 }
 
-/// Proves with an object under `folder` that a multipart upload works: with some rights small
-/// writes succeed and large ones fail.
+/// How a store takes large objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LargeWrites {
+    /// In parts, put together on a condition.
+    InParts,
+    /// In one put on a condition, for its parts know none.
+    InOnePut,
+}
+
+/// Proves with objects under `folder` that a multipart upload works (with some rights small writes
+/// succeed and large ones fail), and how large objects will go up.
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn probe_large_write(lake: &Lake, folder: &str, name: &str) -> Result<(), SinkFailure> {
+pub async fn probe_large_write(lake: &Lake, folder: &str, name: &str) -> Result<LargeWrites, SinkFailure> {
     let key = format!("{folder}/{name}");
     let failed =
         |error: object_store::Error| SinkFailure::store(&format!("write a large object to {}", lake.uri(&key)), &error);
@@ -67,7 +76,10 @@ pub async fn probe_large_write(lake: &Lake, folder: &str, name: &str) -> Result<
     }
     upload.complete().await.map_err(failed)?;
     forget(lake, &key).await;
-    Ok(())
+    let Some(uploads) = lake.uploads() else { return Ok(LargeWrites::InOnePut) };
+    let on_condition = Box::pin(uploads.keep_conditions(&lake.path(&key))).await?;
+    forget(lake, &key).await;
+    Ok(if on_condition { LargeWrites::InParts } else { LargeWrites::InOnePut })
 }
 
 /// The right to delete is optional: without it the probe's object stays.

@@ -1,22 +1,20 @@
 //! A lake's store, and what a commit needs of it: create-if-absent, conditional replacement, and
 //! reading back after any doubt.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-#[cfg(feature = "s3")]
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
-use url::Url;
 
 use super::local::publish_file;
+use super::location::{LakeLocation, Opened};
+#[cfg(feature = "s3")]
+use super::s3_uploads::Uploads;
 use crate::failure::SinkFailure;
 use crate::parquet::{ColumnRange, FooterSummary, StagedFile, column_ranges, footer_length, read_footer};
 
@@ -26,20 +24,36 @@ const FOOTER_BYTES: u64 = 64 << 10;
 const CREATE_TRIES: u32 = 3;
 /// How often an object that is replaced while it is looked at is looked at again.
 const STATE_TRIES: u32 = 5;
-/// The longest single request to a store; an object goes up in one.
-#[cfg(feature = "s3")]
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a failing store is tried.
-#[cfg(feature = "s3")]
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// What is larger goes up in parts, where the store can put those together on a condition.
+pub(super) const LARGEST_PUT: u64 = 64 << 20;
 
-/// A URL or path, and `object_store`'s options by their names.
+/// The least of the most that stores take in one put (S3, and Azure's Put Blob).
+const LARGEST_SINGLE_PUT: u64 = 5000 << 20;
+/// The name of the object that proves that uploads in parts keep conditions.
+const UPLOAD_PROBE: &str = "upload-conditions.probe";
+
+/// No store of this build puts parts together.
+#[cfg(not(feature = "s3"))]
 #[derive(Clone, Debug)]
-pub struct LakeLocation {
-    /// `file://…`, `s3://…`, or a path.
-    pub url: String,
-    /// Passed to `object_store`.
-    pub options: BTreeMap<String, String>,
+pub(super) enum Uploads {}
+
+#[cfg(not(feature = "s3"))]
+impl Uploads {
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    pub(super) async fn keep_conditions(&self, _: &Path) -> Result<bool, SinkFailure> {
+        match *self {}
+    }
+
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    async fn replace(
+        &self,
+        _: &Path,
+        _: &std::path::Path,
+        _: u64,
+        _: Option<&ObjectState>,
+    ) -> Result<Put, SinkFailure> {
+        match *self {}
+    }
 }
 
 /// An open lake.
@@ -48,6 +62,7 @@ pub struct Lake {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
     local_root: Option<PathBuf>,
+    uploads: Option<Uploads>,
     url: String,
 }
 
@@ -91,20 +106,9 @@ impl Lake {
     /// # Errors
     /// For a URL or option that no store understands, and a folder that cannot be created.
     pub fn open(location: &LakeLocation) -> Result<Self, SinkFailure> {
-        match Url::parse(&location.url) {
-            Ok(url) if url.scheme() == "file" => {
-                let path = url.to_file_path().map_err(|()| {
-                    SinkFailure::configuration(format!("open the lake {}: no path", location.url), "write file:///PATH")
-                })?;
-                Self::open_folder(path, &location.url)
-            }
-            Ok(url) if url.scheme() == "s3" => Self::open_s3(&url, location),
-            Ok(url) if url.scheme().len() > 1 => Err(SinkFailure::configuration(
-                format!("open the lake {}: this build has no store for {}://", location.url, url.scheme()),
-                "use a path, file:// or s3://",
-            )),
-            _ => Self::open_folder(PathBuf::from(&location.url), &location.url),
-        }
+        let Opened { store, prefix, local_root, uploads } = location.open()?;
+        let url = if local_root.is_some() { location.url.as_str() } else { location.url.trim_end_matches('/') };
+        Ok(Self { store, prefix, local_root, uploads, url: url.to_owned() })
     }
 
     /// Opens a lake without making a folder for it; where there is none yet, the lake is empty and
@@ -113,11 +117,10 @@ impl Lake {
     /// # Errors
     /// As [`Lake::open`].
     pub fn open_to_read(location: &LakeLocation) -> Result<Self, SinkFailure> {
-        match local_folder(&location.url) {
+        match location.folder() {
             Some(folder) if !folder.exists() => {
                 let store = Arc::new(object_store::memory::InMemory::new());
-                let url = folder.display().to_string();
-                Ok(Self { store, prefix: Path::default(), local_root: None, url })
+                Ok(Self::in_store(store, &folder.display().to_string()))
             }
             _ => Self::open(location),
         }
@@ -128,7 +131,7 @@ impl Lake {
     /// # Errors
     /// As [`Lake::open`], and where there is none.
     pub fn open_existing(location: &LakeLocation) -> Result<Self, SinkFailure> {
-        match local_folder(&location.url) {
+        match location.folder() {
             Some(folder) if !folder.exists() => Err(SinkFailure::configuration(
                 format!("open the lake {}: there is none", location.url),
                 "check `url` in [lake]",
@@ -137,60 +140,10 @@ impl Lake {
         }
     }
 
-    fn open_folder(folder: PathBuf, url: &str) -> Result<Self, SinkFailure> {
-        let unusable = |error: &dyn std::fmt::Display| {
-            SinkFailure::unavailable(
-                format!("open the lake {url}: {error}"),
-                "name a folder that this user may create and write to",
-            )
-        };
-        std::fs::create_dir_all(&folder).map_err(|error| unusable(&error))?;
-        let root = folder.canonicalize().map_err(|error| unusable(&error))?;
-        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| unusable(&error))?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), prefix: Path::default(), local_root: Some(root), url: url.to_owned() })
-    }
-
-    #[cfg(feature = "s3")]
-    fn open_s3(url: &Url, location: &LakeLocation) -> Result<Self, SinkFailure> {
-        use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-        use object_store::{ClientOptions, RetryConfig};
-
-        let refused = |reason: String| {
-            SinkFailure::configuration(
-                format!("open the lake {}: {reason}", location.url),
-                "[lake.options] holds object_store's own keys, for S3: region, endpoint, allow_http, access_key_id, …",
-            )
-        };
-        let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(Duration::from_secs(10));
-        let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, max_retries: 5, ..RetryConfig::default() };
-        let mut builder =
-            AmazonS3Builder::from_env().with_url(url.as_str()).with_client_options(client).with_retry(retry);
-        for (name, value) in &location.options {
-            let key: AmazonS3ConfigKey = name.parse().map_err(|error: Error| refused(error.to_string()))?;
-            builder = builder.with_config(key, value);
-        }
-        let store = builder.build().map_err(|error| refused(error.to_string()))?;
-        let prefix = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
-        Ok(Self {
-            store: Arc::new(store),
-            prefix,
-            local_root: None,
-            url: location.url.trim_end_matches('/').to_owned(),
-        })
-    }
-
-    #[cfg(not(feature = "s3"))]
-    fn open_s3(_: &Url, location: &LakeLocation) -> Result<Self, SinkFailure> {
-        Err(SinkFailure::configuration(
-            format!("open the lake {}: this build has no S3", location.url),
-            "build with the feature s3",
-        ))
-    }
-
     /// A lake in any store, for tests of the protocol.
     #[must_use]
     pub fn in_store(store: Arc<dyn ObjectStore>, url: &str) -> Self {
-        Self { store, prefix: Path::default(), local_root: None, url: url.to_owned() }
+        Self { store, prefix: Path::default(), local_root: None, uploads: None, url: url.to_owned() }
     }
 
     /// The lake's URL, or its path.
@@ -209,6 +162,10 @@ impl Lake {
 
     pub(super) fn path(&self, key: &str) -> Path {
         self.prefix.parts().chain(Path::from(key).parts()).collect()
+    }
+
+    pub(super) fn uploads(&self) -> Option<&Uploads> {
+        self.uploads.as_ref()
     }
 
     pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {
@@ -355,6 +312,18 @@ impl Lake {
             )
             .await;
         }
+        if let Some(uploads) = self.uploads.as_ref().filter(|_| file.bytes > LARGEST_PUT) {
+            // On the heap: the SDK's futures are deep.
+            if Box::pin(uploads.keep_conditions(&self.path(&format!("{staging}/{UPLOAD_PROBE}")))).await? {
+                return Box::pin(uploads.replace(&self.path(key), file.file.path(), file.bytes, seen)).await;
+            }
+        }
+        if file.bytes > LARGEST_SINGLE_PUT {
+            return Err(SinkFailure::configuration(
+                format!("publish {}: its {} bytes are more than one put may have", self.uri(key), file.bytes),
+                "set `window = \"hour\"` in the report, so that its objects are smaller",
+            ));
+        }
         let mode = match seen {
             None => PutMode::Create,
             Some(seen) => PutMode::Update(UpdateVersion { e_tag: seen.etag.clone(), version: seen.version.clone() }),
@@ -380,14 +349,5 @@ impl Lake {
             hash.update(&chunk.map_err(failed)?);
         }
         Ok(crate::parquet::hex(&hash.finalize()))
-    }
-}
-
-/// The folder of a lake in one.
-fn local_folder(url: &str) -> Option<PathBuf> {
-    match Url::parse(url) {
-        Ok(parsed) if parsed.scheme() == "file" => parsed.to_file_path().ok(),
-        Ok(parsed) if parsed.scheme().len() > 1 => None,
-        _ => Some(PathBuf::from(url)),
     }
 }

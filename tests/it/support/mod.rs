@@ -8,7 +8,9 @@ mod names;
 mod python;
 mod random;
 mod s3;
+mod store_proxy;
 mod tls;
+mod window;
 
 pub(crate) use file_faults::{FileFault, count_changes};
 pub(crate) use here::{FastClock, run_here};
@@ -17,4 +19,6 @@ pub(crate) use names::PrivateNames;
 pub(crate) use python::python;
 pub(crate) use random::Random;
 pub(crate) use s3::S3Server;
+pub(crate) use store_proxy::{Fate, StoreProxy};
 pub(crate) use tls::TlsServer;
+pub(crate) use window::{commit_files, footer, window_address};

@@ -1,6 +1,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::python::installed;
@@ -12,10 +12,27 @@ pub(crate) struct S3Server {
 }
 
 impl S3Server {
+    /// `moto`, which ignores the conditions of uploads in parts.
     pub(crate) fn start() -> Self {
+        Self::of(|port| {
+            let mut moto = installed("moto_server");
+            moto.args(["-H", "127.0.0.1", "-p", port]);
+            moto
+        })
+    }
+
+    /// `ministack`, which keeps those too.
+    pub(crate) fn that_joins_parts_on_conditions() -> Self {
+        Self::of(|port| {
+            let mut ministack = installed("ministack");
+            ministack.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port);
+            ministack
+        })
+    }
+
+    fn of(command: impl Fn(&str) -> Command) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let process = installed("moto_server")
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        let process = command(&port.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -38,6 +55,10 @@ impl S3Server {
         stream.write_all(request.as_bytes()).is_ok()
             && stream.read_to_string(&mut answer).is_ok()
             && answer.starts_with("HTTP/1.1 200")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn endpoint(&self) -> String {

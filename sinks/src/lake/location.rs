@@ -1,0 +1,82 @@
+//! Where a lake is, and the store that its URL names.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use url::Url;
+
+#[cfg(feature = "s3")]
+use super::s3_uploads::Uploads;
+#[cfg(not(feature = "s3"))]
+use super::store::Uploads;
+use crate::failure::SinkFailure;
+
+/// A URL or path, and `object_store`'s options by their names.
+#[derive(Clone, Debug)]
+pub struct LakeLocation {
+    /// `file://…`, `s3://…`, or a path.
+    pub url: String,
+    /// Passed to `object_store`.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A store, and what is a lake's of it.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// Before every key.
+    pub(super) prefix: Path,
+    /// The folder, in a local one.
+    pub(super) local_root: Option<PathBuf>,
+    /// How large objects go up.
+    pub(super) uploads: Option<Uploads>,
+}
+
+impl LakeLocation {
+    /// The folder of a lake in one.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        match Url::parse(&self.url) {
+            Ok(parsed) if parsed.scheme() == "file" => parsed.to_file_path().ok(),
+            // A drive's letter is no scheme.
+            Ok(parsed) if parsed.scheme().len() > 1 => None,
+            _ => Some(PathBuf::from(&self.url)),
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<Opened, SinkFailure> {
+        if let Some(folder) = self.folder() {
+            return self.open_folder(&folder);
+        }
+        let url = Url::parse(&self.url).map_err(|error| self.refused(&error.to_string(), "write file:///PATH"))?;
+        match url.scheme() {
+            "file" => Err(self.refused("no path", "write file:///PATH")),
+            #[cfg(feature = "s3")]
+            "s3" => super::s3::open(self, &url),
+            #[cfg(not(feature = "s3"))]
+            "s3" => Err(self.refused("this build has no S3", "build with the feature s3")),
+            scheme => {
+                Err(self.refused(&format!("this build has no store for {scheme}://"), "use a path, file:// or s3://"))
+            }
+        }
+    }
+
+    pub(super) fn refused(&self, reason: &str, hint: &str) -> SinkFailure {
+        SinkFailure::configuration(format!("open the lake {}: {reason}", self.url), hint)
+    }
+
+    fn open_folder(&self, folder: &std::path::Path) -> Result<Opened, SinkFailure> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            SinkFailure::unavailable(
+                format!("open the lake {}: {error}", self.url),
+                "name a folder that this user may create and write to",
+            )
+        };
+        std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+        let root = folder.canonicalize().map_err(|error| unusable(&error))?;
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| unusable(&error))?.with_fsync(true);
+        Ok(Opened { store: Arc::new(store), prefix: Path::default(), local_root: Some(root), uploads: None })
+    }
+}

@@ -1,0 +1,187 @@
+//! A store that fails, lies, or takes rights away while a run is on its way; large objects.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{FixedSizeBinaryArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use cxlake_simulator::TenantSettings;
+use cxlake_sinks::failure::{SinkFailure, SinkFailureKind};
+use cxlake_sinks::lake::{Committed, Extract, Lake, LakeLocation, ObjectKind, verify_report};
+use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
+
+use crate::support::{Fate, Lab, Random, Running, S3Server, StoreProxy, commit_files, footer, tenant, window_address};
+
+const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
+const MEBIBYTE: usize = 1 << 20;
+
+fn small() -> TenantSettings {
+    TenantSettings { duplicate_every: 0, ..tenant(100) }
+}
+
+/// A lab whose lake is on a server, behind a proxy.
+async fn on_s3() -> (Lab, S3Server, StoreProxy) {
+    let mut lab = Lab::start(small()).await;
+    let server = S3Server::start();
+    let proxy = StoreProxy::start(server.port());
+    let local = format!("url = \"{}\"", lab.lake().display());
+    lab.replace(&local, "url = \"s3://lake/cxone\"");
+    lab.add(&server.options().replace(&server.port().to_string(), &proxy.port().to_string()));
+    (lab, server, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_throttles_or_takes_rights_away_is_5_and_nothing_is_half_done() {
+    let (lab, _server, proxy) = on_s3().await;
+    lab.cxlake(&RUN).expect(0);
+    lab.simulator.change(|tenant| tenant.seed += 1);
+    let before = lab.cxlake(&["verify"]).expect(0).stdout;
+    for (status, code) in [(403, "ExpiredToken"), (403, "AccessDenied"), (503, "SlowDown")] {
+        // From the first change on: the plan is refused.
+        proxy.rule(move |request| if request.changes() { Fate::Refused(status, code) } else { Fate::Forwarded });
+        let outcome = lab.cxlake(&RUN).expect(5);
+        assert!(outcome.message().contains(code), "{}", outcome.message());
+        proxy.rule(|_| Fate::Forwarded);
+        assert_eq!(lab.cxlake(&["verify"]).expect(0).stdout, before, "{code}");
+    }
+    // Throttled now and then, a run goes on.
+    let count = AtomicUsize::new(0);
+    proxy.rule(move |_| match count.fetch_add(1, Ordering::Relaxed) % 3 {
+        0 => Fate::Refused(503, "SlowDown"),
+        _ => Fate::Forwarded,
+    });
+    assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["committed"]);
+    proxy.rule(|_| Fate::Forwarded);
+    lab.cxlake(&["verify"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_at_any_change_of_a_store_is_made_right_by_the_next() {
+    let (lab, _server, proxy) = on_s3().await;
+    lab.cxlake(&RUN).expect(0);
+    lab.simulator.change(|tenant| tenant.seed += 1);
+    proxy.rule(|_| Fate::Forwarded);
+    lab.cxlake(&RUN).expect(0);
+    let changes = proxy.requests().iter().filter(|request| request.changes()).count();
+    assert!(changes >= 4, "{changes}");
+    for at in 0..changes {
+        for kill in [Fate::KillsBefore as fn(u32) -> Fate, Fate::KillsAfter, |_| Fate::AnswerLost] {
+            lab.simulator.change(|tenant| tenant.seed += 1);
+            let process = Arc::new(AtomicUsize::new(0));
+            let (count, victim) = (AtomicUsize::new(0), Arc::clone(&process));
+            proxy.rule(move |request| {
+                if !request.changes() || count.fetch_add(1, Ordering::Relaxed) != at {
+                    return Fate::Forwarded;
+                }
+                kill(u32::try_from(victim.load(Ordering::Relaxed)).unwrap())
+            });
+            let run = Running::start(lab.command(&RUN));
+            process.store(run.id() as usize, Ordering::Relaxed);
+            let code = run.end().code;
+            let survives = kill(0) == Fate::AnswerLost;
+            assert_eq!(code, if survives { 0 } else { -1 }, "at {at}");
+            proxy.rule(|_| Fate::Forwarded);
+            lab.cxlake(&RUN).expect(0);
+            lab.cxlake(&["verify"]).expect(0);
+            assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["unchanged"]);
+        }
+    }
+}
+
+/// A file of incompressible rows, of about so many bytes.
+fn staged(folder: &std::path::Path, bytes: usize, sequence: u32) -> StagedFile {
+    let schema = Arc::new(Schema::new(vec![Field::new("noise", DataType::FixedSizeBinary(1024), true)]));
+    let options = ParquetOptions { codec: Codec::Uncompressed, row_group_rows: 100_000, bloom_columns: Vec::new() };
+    let mut writer = ParquetWriter::create(folder, Arc::clone(&schema), &options).unwrap();
+    let mut random = Random(u64::from(sequence));
+    let noise: Vec<u8> = (0..bytes / 8).flat_map(|_| random.next().to_le_bytes()).collect();
+    let rows = noise.chunks_exact(1024).map(Some);
+    let rows = FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows, 1024).unwrap();
+    writer.write(&RecordBatch::try_new(schema, vec![Arc::new(rows)]).unwrap()).unwrap();
+    writer.finish(&footer(sequence, &sequence.to_string())).unwrap()
+}
+
+async fn commit(lake: &Lake, bytes: usize, sequence: u32) -> Result<Committed, SinkFailure> {
+    let folder = tempfile::tempdir().unwrap();
+    let extract =
+        Extract { data: staged(folder.path(), bytes, sequence), quarantine: staged(folder.path(), 0, sequence) };
+    commit_files(lake, sequence, &sequence.to_string(), &extract).await
+}
+
+/// Puts a file past the proxy.
+fn put_directly(port: u16, key: &str, content: &[u8]) {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let head = format!(
+        "PUT /lake/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        content.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(content).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+fn large_lake(server: &S3Server) -> (Lake, StoreProxy) {
+    let proxy = StoreProxy::start(server.port());
+    let options = [("endpoint", format!("http://127.0.0.1:{}", proxy.port())), ("allow_http", "true".to_owned())];
+    let keys = ["region", "access_key_id", "secret_access_key"].map(|key| (key, "us-east-1".to_owned()));
+    let options: BTreeMap<String, String> =
+        options.into_iter().chain(keys).map(|(key, value)| (key.to_owned(), value)).collect();
+    (Lake::open(&LakeLocation { url: "s3://lake/large".to_owned(), options }).unwrap(), proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_go_up_in_parts_that_are_put_together_on_a_condition() {
+    // One that ignores the conditions of uploads gets everything in one put.
+    let server = S3Server::start();
+    let (lake, proxy) = large_lake(&server);
+    commit(&lake, 70 * MEBIBYTE, 1).await.unwrap();
+    proxy.rule(|_| Fate::Forwarded);
+    commit(&lake, 70 * MEBIBYTE, 2).await.unwrap();
+    assert!(!proxy.requests().iter().any(|request| request.target.contains("uploadId=")));
+    assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+
+    let server = S3Server::that_joins_parts_on_conditions();
+    let (lake, proxy) = large_lake(&server);
+    let is_complete = |method: &str, target: &str| method == "POST" && target.contains("uploadId=");
+    let completes = |proxy: &StoreProxy| {
+        proxy.requests().iter().filter(|request| is_complete(&request.method, &request.target)).count()
+    };
+    // Below 64 MiB in one put, above it in parts, after two proofs.
+    commit(&lake, MEBIBYTE, 1).await.unwrap();
+    assert_eq!(completes(&proxy), 0);
+    commit(&lake, 70 * MEBIBYTE, 2).await.unwrap();
+    assert_eq!(completes(&proxy), 2 + 1);
+
+    // The answer is lost, and the store refuses for nothing: read back, and tried again.
+    for (sequence, fate) in [(3, Fate::AnswerLost), (4, Fate::Refused(409, "ConditionalRequestConflict"))] {
+        let first = AtomicUsize::new(0);
+        proxy.rule(move |request| {
+            let is_first = is_complete(&request.method, &request.target) && first.fetch_add(1, Ordering::Relaxed) == 0;
+            if is_first { fate.clone() } else { Fate::Forwarded }
+        });
+        commit(&lake, 70 * MEBIBYTE, sequence).await.unwrap();
+        assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+    }
+
+    // A newer object comes meanwhile: it stays.
+    let folder = tempfile::tempdir().unwrap();
+    let newer = std::fs::read(staged(folder.path(), MEBIBYTE, 9).file.path()).unwrap();
+    let (port, content, key) =
+        (server.port(), newer.clone(), format!("large/{}", window_address().object(ObjectKind::Data)));
+    proxy.rule(move |request| {
+        if is_complete(&request.method, &request.target) {
+            put_directly(port, &key, &content);
+        }
+        Fate::Forwarded
+    });
+    let failure = commit(&lake, 70 * MEBIBYTE, 5).await.unwrap_err();
+    assert_eq!(failure.kind, SinkFailureKind::Superseded, "{failure}");
+    proxy.rule(|_| Fate::Forwarded);
+    let there = lake.get(&window_address().object(ObjectKind::Data)).await.unwrap().unwrap();
+    assert!(there == newer, "the newer object was replaced");
+}
