@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod checks;
+mod concurrency;
 mod crash_points;
 mod exactness;
 mod floors;

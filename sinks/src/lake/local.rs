@@ -1,13 +1,17 @@
 //! Conditional replacement in a local folder, which has no conditional put: a lock a window, a
 //! staged copy on the same file system, one rename.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::store::Put;
 use crate::failure::SinkFailure;
+
+/// How long a window's lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a reader saw of a file: its length and its tag.
 type Seen = (u64, Option<String>);
@@ -41,13 +45,34 @@ fn publish_blocking(target: &Path, staging: &Path, source: &Path, seen: Option<&
 
     // Not truncated: whoever may write to the folder may have put a link to another file there.
     let lock = File::options().create(true).write(true).truncate(false).open(staging.join(format!("{name}.lock")))?;
-    lock.lock()?;
+    take(&lock)?;
     if current(target)? != seen.cloned() {
         return Ok(Put::Doubtful("the file changed meanwhile".to_owned()));
     }
     let file = staged.persist(target).map_err(|error| error.error)?;
+    drop(lock);
     sync_folders(folder)?;
     Ok(Put::Published(Some(tag(&file.metadata()?))))
+}
+
+/// Takes a lock that others hold for the time of a rename. One who was stopped there must not hold
+/// up everybody for ever.
+fn take(lock: &File) -> io::Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if waited < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_PAUSE);
+                waited += LOCK_PAUSE;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let held = "another process, which may be stopped, holds the window's lock";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, held));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 fn current(target: &Path) -> io::Result<Option<Seen>> {
