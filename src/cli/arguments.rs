@@ -85,8 +85,10 @@ pub(super) enum Command {
     Plan(PlanCommand),
     /// Prove that a run can work: configuration, token, region, catalog, quota, lake
     Check(SelectionArguments),
-    /// Re-read the lake against its manifests: files, hashes, row counts, orphans
-    Verify(SelectionArguments),
+    /// Re-read the lake against its manifests: files, hashes, row counts, columns, orphans
+    Verify(VerifyCommand),
+    /// Remove what interrupted or replaced runs left behind; never what readers or newest manifests name
+    Vacuum(VacuumCommand),
     /// The versioned metric registry and its audit trail
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -195,6 +197,28 @@ pub(super) struct SpanArguments {
     /// One element of `plan --json` [env: CXLAKE_SHARD]
     #[arg(long, value_name = "JSON")]
     shard: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyCommand {
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+    /// Read the objects of so many windows of each report whole, drawn anew each time; of the others
+    /// look at presence, length and footer only
+    #[arg(long, value_name = "WINDOWS", env = "CXLAKE_SAMPLE")]
+    pub(super) sample: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VacuumCommand {
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+    /// What is younger stays: it may be a run's that is on its way
+    #[arg(long, value_name = "HOURS", default_value_t = 24, env = "CXLAKE_OLDER_THAN_HOURS")]
+    pub(super) older_than_hours: u32,
+    /// Show what would be removed
+    #[arg(long, env = "CXLAKE_DRY_RUN", value_parser = BoolishValueParser::new())]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,14 +4,18 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use clap::CommandFactory as _;
 use futures::FutureExt as _;
 
-use super::arguments::{Arguments, EmptyChoice, Global, PlanCommand, RunCommand, SchemaKind, SelectionArguments};
+use super::arguments::{
+    Arguments, EmptyChoice, Global, PlanCommand, RunCommand, SchemaKind, SelectionArguments, VacuumCommand,
+    VerifyCommand,
+};
 use super::{render, signals};
 use crate::cxone::Surroundings;
 use crate::run::summary::Summary;
-use crate::run::{self, Environment, RunRecord, prometheus_text};
+use crate::run::{self, Environment, RunRecord, VacuumRequest, prometheus_text};
 use crate::settings::{self, Settings, read_settings};
 use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
 
@@ -141,15 +145,32 @@ pub(super) async fn check(global: &Global, selection: &SelectionArguments) -> u8
     }))
 }
 
-pub(super) async fn verify(global: &Global, selection: &SelectionArguments) -> u8 {
+pub(super) async fn verify(global: &Global, command: &VerifyCommand) -> u8 {
     let work = async {
         let settings = read_configuration(&global.config)?;
-        run::verify(&settings, &selection.request()).await
+        run::verify(&settings, &command.selection.request(), command.sample, &environment(Arc::new(NoProgress))).await
     };
     let outcome = signals::unless_interrupted(work).await.and_then(|findings| findings);
     finish(outcome.map(|findings| {
         render::findings(&findings);
         if findings.findings.is_empty() { 0 } else { FailureKind::Mismatch.exit_code() }
+    }))
+}
+
+pub(super) async fn vacuum(global: &Global, command: &VacuumCommand) -> u8 {
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        let request = VacuumRequest {
+            selection: command.selection.request(),
+            older_than: TimeDelta::hours(i64::from(command.older_than_hours)),
+            dry_run: command.dry_run,
+        };
+        run::vacuum(&settings, &request, &environment(Arc::new(NoProgress))).await
+    };
+    let outcome = signals::unless_interrupted(work).await.and_then(|removed| removed);
+    finish(outcome.map(|removed| {
+        render::leftovers(&removed, command.dry_run);
+        0
     }))
 }
 

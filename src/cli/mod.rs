@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => runtime.block_on(commands::plan(global, &command)),
         Command::Check(command) => runtime.block_on(commands::check(global, &command)),
         Command::Verify(command) => runtime.block_on(commands::verify(global, &command)),
+        Command::Vacuum(command) => runtime.block_on(commands::vacuum(global, &command)),
         Command::Registry(command) => runtime.block_on(registry::registry(global, &command)),
         Command::Quarantine(command) => runtime.block_on(quarantine::quarantine(global, &command)),
         Command::Demo(command) => runtime.block_on(demo::demo(&command, progress)),

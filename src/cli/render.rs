@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::sync::OnceLock;
 
-use cxlake_sinks::lake::Findings;
+use cxlake_sinks::lake::{Findings, Leftover};
 
 use crate::run::PlannedRun;
 use crate::vocabulary::Failure;
@@ -75,6 +75,15 @@ pub(super) fn findings(findings: &Findings) {
         findings.rows,
         findings.findings.len()
     ));
+}
+
+pub(super) fn leftovers(leftovers: &[Leftover], dry_run: bool) {
+    let removed = if dry_run { "would remove" } else { "removed" };
+    for Leftover { kind, key, bytes, modified } in leftovers {
+        let (kind, modified) = (kind.name(), modified.format("%Y-%m-%dT%H:%M:%SZ"));
+        line(format_args!("{removed}  {key}  ({kind}, {bytes} bytes, of {modified})"));
+    }
+    line(format_args!("{removed} {}", leftovers.len()));
 }
 
 pub(super) fn shards(planned: &PlannedRun) {

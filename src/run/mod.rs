@@ -16,6 +16,7 @@ mod registry_store;
 mod replay;
 mod request;
 pub mod summary;
+mod vacuum;
 mod verify;
 mod window_files;
 mod window_run;
@@ -35,6 +36,7 @@ pub use registry_review::{
 pub use registry_store::RecordedEvent;
 pub use replay::{ReplayRequest, replay};
 pub use request::{RunRequest, Span};
+pub use vacuum::{VacuumRequest, vacuum};
 pub use verify::verify;
 
 use preflight::{Preflight, TenantReady, prepare};

@@ -88,6 +88,15 @@ impl RegistryStore {
         Ok(versions)
     }
 
+    /// All versions, oldest first.
+    pub(super) async fn all(&self) -> Result<Vec<RegistryVersion>, Failure> {
+        let mut all = Vec::new();
+        for number in self.versions().await? {
+            all.push(self.read(number).await?);
+        }
+        Ok(all)
+    }
+
     /// The newest version; `None` where there is none yet.
     pub(super) async fn newest(&self) -> Result<Option<RegistryVersion>, Failure> {
         match self.versions().await?.last() {

@@ -2,7 +2,7 @@
 
 use cxlake_simulator::{CallKind, Effect, Fault, Quota};
 
-use crate::support::{Lab, tenant};
+use crate::support::{Lab, Outcome, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_proves_that_a_run_can_work() {
@@ -49,6 +49,30 @@ async fn verify_lists_every_finding() {
     for (line, kind) in found.lines().zip(kinds) {
         assert!(line.contains(kind), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_knows_the_columns_and_reads_a_sample() {
+    let lab = Lab::start(tenant(300)).await;
+    lab.cxlake(&["run", "--from", "2024-01-01", "--to", "2024-01-04"]).expect(0);
+    let last = |outcome: Outcome| outcome.stdout.lines().last().unwrap().to_owned();
+    assert!(last(lab.cxlake(&["verify"]).expect(0)).contains("3 windows, 6 objects read"));
+    assert!(last(lab.cxlake(&["verify", "--sample", "1"]).expect(0)).contains("3 windows, 2 objects read"));
+    // Presence and length are looked at everywhere.
+    let data = lab.lake().join("acme/calls/data/dt=2024-01-02/20240102T050000Z-20240103T050000Z.parquet");
+    let whole = std::fs::read(&data).unwrap();
+    std::fs::write(&data, &whole[..whole.len() - 1]).unwrap();
+    assert!(lab.cxlake(&["verify", "--sample", "0"]).expect(10).stdout.contains("bytes, the manifest says"));
+    std::fs::write(&data, whole).unwrap();
+
+    let registry = lab.lake().join("acme/registry/v0001.json");
+    let version = std::fs::read_to_string(&registry).unwrap();
+    std::fs::write(&registry, version.replace("\"name\": \"hold_time\"", "\"name\": \"held\"")).unwrap();
+    let found = lab.cxlake(&["verify"]).expect(10).stdout;
+    assert_eq!(found.matches("its columns are report_date Date32").count(), 3, "{found}");
+    std::fs::remove_file(&registry).unwrap();
+    let found = lab.cxlake(&["verify"]).expect(10).stdout;
+    assert_eq!(found.matches("version 1 of the registry, whose columns it has, is missing").count(), 3, "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use arrow::array::{AsArray as _, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use cxlake_fault_store::{FaultStore, Trouble};
 use cxlake_sinks::failure::SinkFailure;
-use cxlake_sinks::lake::{Extract, Lake, ObjectKind, WindowCommit, verify_report};
+use cxlake_sinks::lake::{Extract, Lake, ObjectKind, Scrutiny, WindowCommit, verify_report};
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -148,7 +148,7 @@ impl Tried {
             assert!(is_one_version || (before.is_none() && rows.is_none()), "{point}: a reader saw {rows:?}");
         }
         let lake = Lake::in_store(Arc::clone(&inner) as Arc<dyn ObjectStore>, "memory://");
-        let verified = verify_report(&lake, "acme", "calls").await.unwrap();
+        let verified = verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap();
         assert_eq!((verified.findings, verified.windows), (Vec::new(), 1), "{point}");
         let history = WindowCommit { lake: &lake, address: &window_address() }.look().await.unwrap();
         assert_eq!(history.settled().unwrap().extract_sha256, format!("{:?}", scenario.now), "{point}");

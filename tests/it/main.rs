@@ -25,4 +25,5 @@ mod secrets;
 mod source_faults;
 mod store_faults;
 mod two_validators;
+mod vacuum;
 mod versions;

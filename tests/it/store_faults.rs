@@ -10,7 +10,7 @@ use arrow::array::{FixedSizeBinaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use cxlake_simulator::TenantSettings;
 use cxlake_sinks::failure::{SinkFailure, SinkFailureKind};
-use cxlake_sinks::lake::{Committed, Extract, Lake, LakeLocation, ObjectKind, verify_report};
+use cxlake_sinks::lake::{Committed, Extract, Lake, LakeLocation, ObjectKind, Scrutiny, verify_report};
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
 
 use crate::support::{Fate, Lab, Random, Running, S3Server, StoreProxy, commit_files, footer, tenant, window_address};
@@ -143,7 +143,7 @@ async fn large_objects_go_up_in_parts_that_are_put_together_on_a_condition() {
     proxy.rule(|_| Fate::Forwarded);
     commit(&lake, 70 * MEBIBYTE, 2).await.unwrap();
     assert!(!proxy.requests().iter().any(|request| request.target.contains("uploadId=")));
-    assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+    assert_eq!(verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings, [] as [String; 0]);
 
     let server = S3Server::that_joins_parts_on_conditions();
     let (lake, proxy) = large_lake(&server);
@@ -165,7 +165,10 @@ async fn large_objects_go_up_in_parts_that_are_put_together_on_a_condition() {
             if is_first { fate.clone() } else { Fate::Forwarded }
         });
         commit(&lake, 70 * MEBIBYTE, sequence).await.unwrap();
-        assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+        assert_eq!(
+            verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings,
+            [] as [String; 0]
+        );
     }
 
     // A newer object comes meanwhile: it stays.

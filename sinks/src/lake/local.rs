@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::store::Put;
+use super::vacuum::{Leftover, LeftoverKind};
 use crate::failure::SinkFailure;
 
 /// How long a window's lock is waited for.
@@ -110,4 +111,34 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Files below a folder that `object_store` was writing under names of its own (`name#1`).
+pub(super) fn unnamed_files(root: &Path, folder: &str) -> io::Result<Vec<Leftover>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_unnamed = name.rsplit_once('#').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if let (true, Ok(key)) = (is_unnamed, entry.path().strip_prefix(root)) {
+                let metadata = entry.metadata()?;
+                found.push(Leftover {
+                    kind: LeftoverKind::Unnamed,
+                    key: key.display().to_string(),
+                    bytes: metadata.len(),
+                    modified: metadata.modified()?.into(),
+                });
+            }
+        }
+    }
+    Ok(found)
 }

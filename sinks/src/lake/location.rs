@@ -9,10 +9,10 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use url::Url;
 
+#[cfg(not(feature = "s3"))]
+use super::no_uploads::Uploads;
 #[cfg(feature = "s3")]
 use super::s3_uploads::Uploads;
-#[cfg(not(feature = "s3"))]
-use super::store::Uploads;
 use crate::failure::SinkFailure;
 
 /// A URL or path, and `object_store`'s options by their names.

@@ -8,12 +8,15 @@ mod layout;
 mod local;
 mod location;
 mod manifest;
+#[cfg(not(feature = "s3"))]
+mod no_uploads;
 mod probe;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "s3")]
 mod s3_uploads;
 mod store;
+mod vacuum;
 mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
@@ -26,7 +29,8 @@ pub use manifest::{
 };
 pub use probe::{LargeWrites, probe_conditions, probe_large_write};
 pub use store::{Lake, ObjectState};
-pub use verify::{Findings, verify_report};
+pub use vacuum::{Leftover, LeftoverKind, leftovers, remove_leftover};
+pub use verify::{ExpectedSchemas, Findings, Sample, Scrutiny, verify_report};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, RequestPayer, ServerSideEncryption};
+use chrono::{DateTime, Utc};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
@@ -234,9 +235,40 @@ impl Uploads {
 
     /// Best effort: what remains costs storage until the bucket's lifecycle rule removes it.
     async fn abort(&self, key: &Path, upload: &str) {
+        if let Err(error) = self.remove(key, upload).await {
+            tracing::warn!(key = key.as_ref(), error, "an upload was not aborted");
+        }
+    }
+
+    /// Uploads below a path that were begun and not ended: the object's path, the upload's id, and when.
+    pub(super) async fn unfinished(&self, below: &Path) -> Result<Vec<(Path, String, DateTime<Utc>)>, SinkFailure> {
+        let mut found = Vec::new();
+        let mut after: (Option<String>, Option<String>) = (None, None);
+        loop {
+            let list = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(format!("{below}/"));
+            let list = list.set_key_marker(after.0).set_upload_id_marker(after.1).set_request_payer(self.payer());
+            let listed = list.send().await.map_err(|error| {
+                let doing = format!("list the uploads below {below}: {}", words(&error));
+                SinkFailure::unavailable(doing, "vacuum needs the right to list uploads")
+            })?;
+            found.extend(listed.uploads.into_iter().flatten().filter_map(|upload| {
+                let begun = upload.initiated.and_then(|begun| DateTime::from_timestamp(begun.secs(), 0))?;
+                Some((Path::parse(upload.key?).ok()?, upload.upload_id?, begun))
+            }));
+            after = (listed.next_key_marker, listed.next_upload_id_marker);
+            if listed.is_truncated != Some(true) || after.0.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Ends an upload whose parts nobody will put together.
+    pub(super) async fn remove(&self, key: &Path, upload: &str) -> Result<(), String> {
         let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(key.as_ref()).upload_id(upload);
-        if let Err(error) = abort.set_request_payer(self.payer()).send().await {
-            tracing::warn!(key = key.as_ref(), error = words(&error), "an upload was not aborted");
+        match abort.set_request_payer(self.payer()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+            Err(error) => Err(words(&error)),
         }
     }
 

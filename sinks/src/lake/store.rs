@@ -13,8 +13,11 @@ use object_store::{
 
 use super::local::publish_file;
 use super::location::{LakeLocation, Opened};
+#[cfg(not(feature = "s3"))]
+use super::no_uploads::Uploads;
 #[cfg(feature = "s3")]
 use super::s3_uploads::Uploads;
+use super::vacuum::Leftover;
 use crate::failure::SinkFailure;
 use crate::parquet::{ColumnRange, FooterSummary, StagedFile, column_ranges, footer_length, read_footer};
 
@@ -31,30 +34,6 @@ pub(super) const LARGEST_PUT: u64 = 64 << 20;
 const LARGEST_SINGLE_PUT: u64 = 5000 << 20;
 /// The name of the object that proves that uploads in parts keep conditions.
 const UPLOAD_PROBE: &str = "upload-conditions.probe";
-
-/// No store of this build puts parts together.
-#[cfg(not(feature = "s3"))]
-#[derive(Clone, Debug)]
-pub(super) enum Uploads {}
-
-#[cfg(not(feature = "s3"))]
-impl Uploads {
-    #[expect(clippy::unused_async, reason = "as with the feature")]
-    pub(super) async fn keep_conditions(&self, _: &Path) -> Result<bool, SinkFailure> {
-        match *self {}
-    }
-
-    #[expect(clippy::unused_async, reason = "as with the feature")]
-    async fn replace(
-        &self,
-        _: &Path,
-        _: &std::path::Path,
-        _: u64,
-        _: Option<&ObjectState>,
-    ) -> Result<Put, SinkFailure> {
-        match *self {}
-    }
-}
 
 /// An open lake.
 #[derive(Clone, Debug)]
@@ -164,6 +143,24 @@ impl Lake {
         self.prefix.parts().chain(Path::from(key).parts()).collect()
     }
 
+    /// The key of what is at a path of the store.
+    pub(super) fn relative(&self, location: &Path) -> String {
+        location.parts().skip(self.prefix.parts().count()).collect::<Path>().to_string()
+    }
+
+    /// Files of a local lake that had no name yet when their run ended.
+    pub(super) fn unnamed_files(&self, folder: &str) -> Result<Vec<Leftover>, SinkFailure> {
+        match &self.local_root {
+            Some(root) => super::local::unnamed_files(root, folder)
+                .map_err(|error| SinkFailure::disk(&format!("list {}", self.uri(folder)), &error)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) fn remove_unnamed(&self, key: &str) -> std::io::Result<()> {
+        self.local_root.as_ref().map_or(Ok(()), |root| std::fs::remove_file(root.join(key)))
+    }
+
     pub(super) fn uploads(&self) -> Option<&Uploads> {
         self.uploads.as_ref()
     }
@@ -226,10 +223,8 @@ impl Lake {
         let prefix = self.path(folder);
         let found: Result<Vec<_>, Error> = self.store.list(Some(&prefix)).try_collect().await;
         let found = found.map_err(|error| SinkFailure::store(&format!("list {}", self.uri(folder)), &error))?;
-        let skipped = self.prefix.parts().count();
-        let relative = |location: &Path| location.parts().skip(skipped).collect::<Path>().to_string();
         let mut keys: Vec<(String, u64)> =
-            found.iter().map(|object| (relative(&object.location), object.size)).collect();
+            found.iter().map(|object| (self.relative(&object.location), object.size)).collect();
         keys.sort_unstable();
         Ok(keys)
     }

@@ -1,11 +1,15 @@
 //! A report's objects against its manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+use arrow::datatypes::{Schema, SchemaRef};
 
 use super::layout::{ManifestName, ObjectKind, overlap, report_folder};
 use super::manifest::{Done, PublishedObject};
 use super::store::Lake;
 use crate::failure::SinkFailure;
+use crate::parquet::FooterSummary;
 
 /// What a look at a report found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +26,34 @@ pub struct Findings {
     pub rows: u64,
 }
 
+/// How closely a report is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Scrutiny {
+    /// Of how many windows the objects are read whole; of all, where it is `None`. Of the others they
+    /// are looked at: presence, length, and what their footers say.
+    pub sample: Option<Sample>,
+    /// The columns that objects must have; not looked at, where it is `None`.
+    pub schemas: Option<ExpectedSchemas>,
+}
+
+/// A choice of windows that is another for another seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// How many windows.
+    pub windows: usize,
+    /// What decides which.
+    pub seed: u64,
+}
+
+/// The columns of a report's objects.
+#[derive(Clone, Debug)]
+pub struct ExpectedSchemas {
+    /// Of accepted rows, by registry version.
+    pub data: BTreeMap<u32, SchemaRef>,
+    /// Of rejected records.
+    pub quarantine: SchemaRef,
+}
+
 #[derive(Debug, Default)]
 struct WindowManifests {
     newest_plan: u32,
@@ -29,16 +61,22 @@ struct WindowManifests {
     older: u64,
 }
 
-/// Reads everything of a report: each object's presence, length, hash and rows against its
-/// manifest, strangers, open plans, windows that overlap.
+/// Reads a report: each object's presence, length, hash, rows and columns against its manifest,
+/// strangers, open plans, windows that overlap.
 ///
 /// # Errors
 /// Where the store fails.
-pub async fn verify_report(lake: &Lake, tenant: &str, report: &str) -> Result<Findings, SinkFailure> {
+pub async fn verify_report(
+    lake: &Lake,
+    tenant: &str,
+    report: &str,
+    scrutiny: &Scrutiny,
+) -> Result<Findings, SinkFailure> {
     let mut result = Findings::default();
     let folder = report_folder(tenant, report);
     let windows = manifests(lake, &folder, &mut result).await?;
     let mut expected = BTreeSet::new();
+    let read_whole = sampled(windows.keys(), scrutiny.sample);
     for (window, manifests) in &windows {
         result.windows += 1;
         let done_sequence = manifests.newest_done.as_ref().map_or(0, |(sequence, _)| *sequence);
@@ -58,9 +96,10 @@ pub async fn verify_report(lake: &Lake, tenant: &str, report: &str) -> Result<Fi
             continue;
         };
         check_counts(key, &done, &mut result);
-        for object in [&done.data, &done.quarantine] {
+        for (kind, object) in [(ObjectKind::Data, &done.data), (ObjectKind::Quarantine, &done.quarantine)] {
             expected.insert(object.proof.key.clone());
-            check_object(lake, &done, object, &mut result).await?;
+            let check = ObjectCheck { lake, done: &done, kind, object, scrutiny, is_read: read_whole.contains(window) };
+            check.run(&mut result).await?;
         }
         result.rows += done.rows.accepted;
     }
@@ -101,38 +140,80 @@ fn check_counts(key: &str, done: &Done, result: &mut Findings) {
     }
 }
 
-async fn check_object(
-    lake: &Lake,
-    done: &Done,
-    object: &PublishedObject,
-    result: &mut Findings,
-) -> Result<(), SinkFailure> {
-    let proof = &object.proof;
-    let Some(state) = lake.state(&proof.key).await? else {
-        result.findings.push(format!("{}: missing", proof.key));
-        return Ok(());
-    };
-    result.objects += 1;
-    if state.bytes != proof.bytes {
-        result.findings.push(format!("{}: {} bytes, the manifest says {}", proof.key, state.bytes, proof.bytes));
-        return Ok(());
+/// The windows whose objects are read whole.
+fn sampled<'a>(windows: impl Iterator<Item = &'a String>, sample: Option<Sample>) -> BTreeSet<&'a String> {
+    let Some(sample) = sample else { return windows.collect() };
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let mut drawn: Vec<&String> = windows.collect();
+    drawn.sort_by_key(|window| hasher.hash_one((sample.seed, window)));
+    drawn.into_iter().take(sample.windows).collect()
+}
+
+struct ObjectCheck<'a> {
+    lake: &'a Lake,
+    done: &'a Done,
+    kind: ObjectKind,
+    object: &'a PublishedObject,
+    scrutiny: &'a Scrutiny,
+    is_read: bool,
+}
+
+impl ObjectCheck<'_> {
+    async fn run(&self, result: &mut Findings) -> Result<(), SinkFailure> {
+        let proof = &self.object.proof;
+        let finding = match self.lake.state(&proof.key).await? {
+            None => Some("missing".to_owned()),
+            Some(state) if state.bytes != proof.bytes => {
+                Some(format!("{} bytes, the manifest says {}", state.bytes, proof.bytes))
+            }
+            Some(state) => match self.differs(result).await? {
+                Some(finding) => Some(finding),
+                None => self.footer(state.footer),
+            },
+        };
+        result.findings.extend(finding.map(|finding| format!("{}: {finding}", proof.key)));
+        Ok(())
     }
-    let found = lake.sha256(&proof.key).await?;
-    if found != proof.sha256 {
-        result.findings.push(format!("{}: its sha256 is {found}, the manifest says {}", proof.key, proof.sha256));
-        return Ok(());
+
+    /// Reads it whole, if that is wanted.
+    async fn differs(&self, result: &mut Findings) -> Result<Option<String>, SinkFailure> {
+        if !self.is_read {
+            return Ok(None);
+        }
+        result.objects += 1;
+        let proof = &self.object.proof;
+        let found = self.lake.sha256(&proof.key).await?;
+        Ok((found != proof.sha256).then(|| format!("its sha256 is {found}, the manifest says {}", proof.sha256)))
     }
-    let Some(footer) = state.footer else {
-        result.findings.push(format!("{}: not a Parquet file", proof.key));
-        return Ok(());
-    };
-    if footer.rows != proof.rows {
-        result.findings.push(format!("{}: {} rows, the manifest says {}", proof.key, footer.rows, proof.rows));
+
+    fn footer(&self, footer: Option<FooterSummary>) -> Option<String> {
+        let Some(footer) = footer else { return Some("not a Parquet file".to_owned()) };
+        let proof = &self.object.proof;
+        if footer.rows != proof.rows {
+            return Some(format!("{} rows, the manifest says {}", footer.rows, proof.rows));
+        }
+        if footer.key_values.get("cxlake.sequence") != Some(&self.done.sequence.to_string()) {
+            return Some("its footer has another sequence than its manifest".to_owned());
+        }
+        let schemas = self.scrutiny.schemas.as_ref()?;
+        let version = self.done.registry_version;
+        let expected = match self.kind {
+            ObjectKind::Quarantine => &schemas.quarantine,
+            ObjectKind::Data => match schemas.data.get(&version) {
+                Some(expected) => expected,
+                None => return Some(format!("version {version} of the registry, whose columns it has, is missing")),
+            },
+        };
+        let found = footer.schema.map_or_else(String::new, |schema| columns(&schema));
+        let expected = columns(expected);
+        (found != expected)
+            .then(|| format!("its columns are {found}; version {version} of the registry says {expected}"))
     }
-    if footer.key_values.get("cxlake.sequence") != Some(&done.sequence.to_string()) {
-        result.findings.push(format!("{}: its footer has another sequence than its manifest", proof.key));
-    }
-    Ok(())
+}
+
+fn columns(schema: &Schema) -> String {
+    let column = |field: &std::sync::Arc<arrow::datatypes::Field>| format!("{} {}", field.name(), field.data_type());
+    schema.fields().iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 fn overlaps(folder: &str, windows: &BTreeMap<String, WindowManifests>, result: &mut Findings) {

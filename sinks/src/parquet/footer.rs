@@ -1,7 +1,10 @@
 //! What a Parquet file's footer says of itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::data_type::AsBytes as _;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
@@ -13,6 +16,8 @@ pub struct FooterSummary {
     pub rows: u64,
     /// Key-values of the footer.
     pub key_values: BTreeMap<String, String>,
+    /// Its columns; `None` where they are none that Arrow knows.
+    pub schema: Option<SchemaRef>,
 }
 
 /// The length of the footer's metadata, given the file's last bytes (at least 8); `None` where it
@@ -34,7 +39,8 @@ pub fn read_footer(tail: &[u8]) -> Option<FooterSummary> {
         .flatten()
         .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
         .collect();
-    Some(FooterSummary { rows: u64::try_from(file.num_rows()).ok()?, key_values })
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).ok().map(Arc::new);
+    Some(FooterSummary { rows: u64::try_from(file.num_rows()).ok()?, key_values, schema })
 }
 
 fn metadata(tail: &[u8]) -> Option<ParquetMetaData> {

@@ -116,7 +116,10 @@ async fn a_window_is_committed_and_found_again() {
                 "acme/calls/quarantine/dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet",
             ]
         );
-        assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+        assert_eq!(
+            verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings,
+            [] as [String; 0]
+        );
     }
 }
 
@@ -132,7 +135,10 @@ async fn a_restatement_replaces_the_window_and_the_highest_number_wins() {
         assert_eq!(same.kind, SinkFailureKind::Superseded);
         let done = WindowCommit { lake: &lake, address: &address }.look().await.unwrap().newest_done.unwrap();
         assert_eq!((done.sequence, done.data.proof.rows), (3, 1));
-        assert_eq!(verify_report(&lake, "acme", "calls").await.unwrap().findings, [] as [String; 0]);
+        assert_eq!(
+            verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings,
+            [] as [String; 0]
+        );
     }
 }
 
@@ -167,7 +173,7 @@ async fn verify_finds_what_does_not_match() {
         let address = address(DAY);
         commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
         damage(&lake, &address).await;
-        let findings = verify_report(&lake, "acme", "calls").await.unwrap().findings;
+        let findings = verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings;
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].contains(expected), "{findings:?}");
     }
