@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
+use super::cells::Cell;
 use super::data_batch::DataBatch;
 use super::extract_hash::{ExtractHash, sha256};
 use super::key_rule::{KeyRule, KeyVerdict};
@@ -46,8 +47,19 @@ pub struct Typed {
     pub unknown_keys: BTreeMap<String, (u64, u64)>,
     /// Sums of the accepted rows' numeric columns.
     pub sums: Vec<ColumnSum>,
+    /// Sums of the same columns over the rejects, as far as a value can be read.
+    pub rejected_sums: Vec<RejectedSum>,
     /// What the files are made from.
     pub extract_sha256: String,
+}
+
+/// What the rejects have of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedSum {
+    /// Values that can be read, and their sum.
+    pub sum: ColumnSum,
+    /// Rejects whose value cannot be read.
+    pub unreadable: u64,
 }
 
 /// Types the records of one window.
@@ -61,6 +73,8 @@ pub struct RecordTyper {
     data: DataBatch,
     quarantine: QuarantineBatch,
     sums: Vec<(u64, Sum)>,
+    rejected_sums: Vec<(u64, Sum)>,
+    unreadable: Vec<u64>,
     hash: ExtractHash,
     typed: Typed,
 }
@@ -68,7 +82,7 @@ pub struct RecordTyper {
 impl RecordTyper {
     /// Begins a window of about `expected` records.
     pub fn new(plan: Arc<DecodePlan>, window: Window, time_zone: &str, expected: u64) -> Self {
-        let sums = plan
+        let sums: Vec<(u64, Sum)> = plan
             .columns
             .iter()
             .map(|column| (0, if column.requested { Sum::of(column.column_type) } else { Sum::None }))
@@ -79,6 +93,8 @@ impl RecordTyper {
             key_text: String::new(),
             data: DataBatch::new(&plan, epoch_days(&window)),
             quarantine: QuarantineBatch::new(window, plan.registry_version),
+            rejected_sums: sums.clone(),
+            unreadable: vec![0; sums.len()],
             sums,
             hash: ExtractHash::new(&window.name(), time_zone, plan.registry_version, &plan.rules_text()),
             typed: Typed {
@@ -89,6 +105,7 @@ impl RecordTyper {
                 rejects: RejectTally::new(),
                 unknown_keys: BTreeMap::new(),
                 sums: Vec::new(),
+                rejected_sums: Vec::new(),
                 extract_sha256: String::new(),
             },
             plan,
@@ -126,6 +143,16 @@ impl RecordTyper {
         }
         self.typed.extract_sha256 = self.hash.finish();
         self.typed.sums = column_sums(&self.plan, &self.sums);
+        let unreadable = self.plan.columns.iter().zip(&self.unreadable);
+        let unreadable: BTreeMap<&str, u64> =
+            unreadable.map(|(column, count)| (column.name.as_str(), *count)).collect();
+        let rejected = column_sums(&self.plan, &self.rejected_sums).into_iter();
+        self.typed.rejected_sums = rejected
+            .map(|sum| RejectedSum {
+                unreadable: unreadable.get(sum.column.as_str()).copied().unwrap_or_default(),
+                sum,
+            })
+            .collect();
         Ok(self.typed)
     }
 
@@ -142,6 +169,7 @@ impl RecordTyper {
         }
         self.judge.read_key(&self.plan, text, &mut self.key_text);
         if !violations.is_empty() {
+            self.add_rejected(&violations);
             return self.reject(offset, record, &violations);
         }
         match self.keys.judge(self.key_text.as_bytes(), record) {
@@ -153,8 +181,23 @@ impl RecordTyper {
                 let expected = "one record a key";
                 let violation =
                     Violation::new(path.unwrap_or_default(), Rule::DuplicateKey, expected, Some(found.as_bytes()));
+                add_to_sums(&mut self.rejected_sums, &self.judge.cells);
                 self.reject(offset, record, &[violation]);
             }
+        }
+    }
+
+    /// A value outside its rules is a value; one of another type, or in a record that cannot be taken
+    /// apart, cannot be read.
+    fn add_rejected(&mut self, violations: &[Violation]) {
+        add_to_sums(&mut self.rejected_sums, &self.judge.cells);
+        for (index, column) in self.plan.columns.iter().enumerate() {
+            let is_broken = |violation: &Violation| {
+                let has_no_value = matches!(violation.rule, Rule::Missing | Rule::Null);
+                !has_no_value && column.pointer.starts_with(violation.path.as_str())
+            };
+            let is_empty = *self.judge.cells.get(index) == Cell::Empty;
+            self.unreadable[index] += u64::from(is_empty && violations.iter().any(is_broken));
         }
     }
 
@@ -176,6 +219,7 @@ impl RecordTyper {
         while end > 0 && (record[end] & 0xc0) == 0x80 {
             end -= 1;
         }
+        self.unreadable.iter_mut().for_each(|count| *count += 1);
         self.reject(offset, &record[..end], &[violation]);
     }
 

@@ -2,6 +2,8 @@
 //! [`summary::Summary`], the log, and its results.
 
 mod alerts;
+mod baseline;
+mod baseline_source;
 mod check;
 mod committed;
 mod drift;
@@ -140,8 +142,13 @@ async fn run_tenant(
     let windows = request.windows(reports, &ready)?;
     pacing::fits_the_quota(client, &ready, &windows, environment).await?;
     let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, &windows)?;
-    // A pattern that cannot be checked stops the run before anything is written.
-    reports.iter().try_for_each(|report| ready.decode_plan(report).map(drop))?;
+    // A pattern or a baseline that cannot be read stops the run before anything is written.
+    for report in reports {
+        ready.decode_plan(report)?;
+        if let Some(file) = report.baseline.as_ref().and_then(|baseline| baseline.file.as_deref()) {
+            baseline_source::BaselineFile::read(file)?;
+        }
+    }
     let mut ready = tenant.accept(ready).await?;
     let indices: Vec<usize> = windows
         .iter()

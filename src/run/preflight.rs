@@ -19,7 +19,7 @@ use crate::settings::{
     Compression, CustomMetric, CustomMetricSelection, LakeSettings, ReportSettings, Settings, StandardColumn,
     TenantSettings, UnknownKeyPolicy,
 };
-use crate::vocabulary::{DriftEvent, Failure, snake_case};
+use crate::vocabulary::{ColumnType, DriftEvent, Failure, snake_case};
 use crate::window::Window;
 
 /// How often a registry version is made anew because another run made the same number.
@@ -258,10 +258,7 @@ impl TenantReady {
 
     /// How a report's records become rows, and the ids of the custom metrics that it asks for.
     pub(super) fn decode_plan(&self, report: &ReportSettings) -> Result<(DecodePlan, Vec<String>), Failure> {
-        let columns =
-            self.registry.reports.get(&report.name).ok_or_else(|| {
-                Failure::defect(format!("find the columns of reports.{} in the registry", report.name))
-            })?;
+        let columns = self.columns(report)?;
         let metrics = columns
             .columns
             .iter()
@@ -282,18 +279,52 @@ impl TenantReady {
         window: &Window,
     ) -> Result<(DecodePlan, ReportReader), Failure> {
         let (plan, custom_metrics) = self.decode_plan(report)?;
+        let request = self.request(report, window, custom_metrics, &report.group_by);
+        Ok((plan, ReportReader::new(client.clone(), request)))
+    }
+
+    /// Reads a window's totals: the same request without the key, and without the time, in `groupBy`.
+    pub(super) fn totals_reader(
+        &self,
+        client: &Client,
+        report: &ReportSettings,
+        window: &Window,
+    ) -> Result<ReportReader, Failure> {
+        let (_, custom_metrics) = self.decode_plan(report)?;
+        let is_group = |column: &&StandardColumn| {
+            !report.key.contains(&column.source) && !matches!(column.column_type, ColumnType::Timestamp)
+        };
+        let group_by: Vec<StandardColumn> = report.group_by.iter().filter(is_group).cloned().collect();
+        let request = self.request(report, window, custom_metrics, &group_by);
+        Ok(ReportReader::new(client.clone(), request))
+    }
+
+    fn request(
+        &self,
+        report: &ReportSettings,
+        window: &Window,
+        custom_metrics: Vec<String>,
+        group_by: &[StandardColumn],
+    ) -> cxone::ReportRequest {
         let sources = |columns: &[StandardColumn]| columns.iter().map(|column| column.source.clone()).collect();
-        let request = cxone::ReportRequest {
+        cxone::ReportRequest {
             report: report.report.clone(),
             metrics: sources(&report.metrics),
             custom_metrics,
-            group_by: sources(&report.group_by),
+            group_by: sources(group_by),
             group: report.group.clone(),
             from: window.first_instant(),
             to: window.last_instant(),
             time_zone: self.time_zone.name().to_owned(),
-        };
-        Ok((plan, ReportReader::new(client.clone(), request)))
+        }
+    }
+
+    /// The columns of a report in the registry version of this run.
+    pub(super) fn columns(&self, report: &ReportSettings) -> Result<&ReportColumns, Failure> {
+        self.registry
+            .reports
+            .get(&report.name)
+            .ok_or_else(|| Failure::defect(format!("find the columns of reports.{} in the registry", report.name)))
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use cxlake_sinks::lake::{Done, WindowCommit};
 
+use super::baseline::compare;
+use super::baseline_source::{BaselineFile, aggregate};
 use super::drift::unknown_key_detail;
 use super::preflight::{Preflight, TenantReady};
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
@@ -80,7 +82,11 @@ impl WindowRun<'_> {
         if !rows.balance() {
             return Err(WindowFailure { failure: does_not_balance(rows), rows: Some(rows), drift: read.drift });
         }
-        let gated = self.gate(extracted, rows);
+        let gated = match self.baseline(&extracted.typed).await {
+            Ok(()) => self.gate(extracted, rows),
+            Err(failure) if failure.kind == FailureKind::Quality => Err(self.keeping_rejects(extracted, failure)),
+            Err(failure) => Err(failure),
+        };
         let drift = read.drift.clone();
         let extracted = gated.map_err(|failure| WindowFailure { failure, rows: Some(rows), drift })?;
         let history = commit.look().await?;
@@ -158,16 +164,20 @@ impl WindowRun<'_> {
             plan: Arc::new(plan),
             parquet: self.preflight.parquet(self.report),
             folder: folder.to_owned(),
-            paging: PagingLimits {
-                page_records: self.report.page_records,
-                pages_in_flight: self.client.pages_in_flight(),
-                in_flight_bytes: IN_FLIGHT_BYTES,
-                max_window_records: self.report.max_window_records,
-                check_overlap: self.report.paging_check,
-            },
+            paging: self.paging(),
             progress: Arc::clone(&self.environment.progress),
         };
         extract_window(Arc::new(reader), job).await
+    }
+
+    fn paging(&self) -> PagingLimits {
+        PagingLimits {
+            page_records: self.report.page_records,
+            pages_in_flight: self.client.pages_in_flight(),
+            in_flight_bytes: IN_FLIGHT_BYTES,
+            max_window_records: self.report.max_window_records,
+            check_overlap: self.report.paging_check,
+        }
     }
 
     /// Too many rejects: nothing is published, and they are kept for a person to look at.
@@ -179,7 +189,27 @@ impl WindowRun<'_> {
         let worst = extracted.typed.rejects.iter().max_by_key(|(_, count)| **count);
         let worst =
             worst.map(|((rule, path), count)| format!("; most often {rule} at {path:?}: {count}")).unwrap_or_default();
-        let staged = extracted.quarantine.finish(&self.identity().key_values(0, &extracted.typed.extract_sha256))?;
+        let failure = Failure::new(
+            FailureKind::Quality,
+            format!(
+                "accept the window {} of reports.{}: {} of {} records were rejected ({:.2} %, at most {most} %){worst}",
+                self.window.name(),
+                self.report.name,
+                rows.quarantined,
+                rows.fetched,
+                rows.quarantined_percent()
+            ),
+        );
+        Err(self.keeping_rejects(extracted, failure.hint("policy.max_quarantined_percent sets the limit")))
+    }
+
+    /// Nothing is published, and the rejects are kept for a person to look at.
+    fn keeping_rejects(&self, extracted: ExtractedWindow, failure: Failure) -> Failure {
+        let key_values = self.identity().key_values(0, &extracted.typed.extract_sha256);
+        let staged = match extracted.quarantine.finish(&key_values) {
+            Ok(staged) => staged,
+            Err(error) => return error.into(),
+        };
         let target = std::env::temp_dir().join(format!(
             "cxlake-rejects-{}-{}-{}.parquet",
             self.report.name,
@@ -190,18 +220,26 @@ impl WindowRun<'_> {
             Ok(_) => format!("the rejects are in {}", target.display()),
             Err(error) => format!("the rejects could not be kept: {}", error.error),
         };
-        Err(Failure::new(
-            FailureKind::Quality,
-            format!(
-                "accept the window {} of reports.{}: {} of {} records were rejected ({:.2} %, at most {most} %){worst}",
-                self.window.name(),
-                self.report.name,
-                rows.quarantined,
-                rows.fetched,
-                rows.quarantined_percent()
-            ),
-        )
-        .hint(format!("{kept}; policy.max_quarantined_percent sets the limit")))
+        let hint = match &failure.hint {
+            Some(hint) => format!("{kept}; {hint}"),
+            None => kept,
+        };
+        failure.hint(hint)
+    }
+
+    /// Holds the window's totals against the report's baseline, where it has one.
+    async fn baseline(&self, typed: &Typed) -> Result<(), Failure> {
+        let Some(settings) = &self.report.baseline else { return Ok(()) };
+        let totals = match &settings.file {
+            Some(file) => BaselineFile::read(file)?.totals(&self.window, settings)?,
+            None => {
+                let reader = self.ready.totals_reader(self.client, self.report, &self.window)?;
+                aggregate(reader, self.paging()).await?
+            }
+        };
+        let doing =
+            format!("hold the window {} of reports.{} against its baseline", self.window.name(), self.report.name);
+        compare(&doing, typed, self.ready.columns(self.report)?, &totals, settings.tolerance_percent)
     }
 
     fn unknown_keys(&self, typed: &Typed) -> Vec<DriftEvent> {

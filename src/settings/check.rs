@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use chrono_tz::Tz;
 use url::Url;
 
-use super::file::{Alerts, Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant, Webhook};
+use super::file::{
+    Alerts, Baseline, Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant, Webhook,
+};
 use super::read::Surroundings;
 use super::{AlertSettings, Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
 use crate::vocabulary::{ColumnType, Failure, Secret, is_plain_name, is_private, nearest_name, snake_case};
@@ -223,6 +225,9 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
         return Err(Failure::configuration(format!("read {place}.custom_metrics: \"{text}\" is not a list"))
             .hint("write a list of names or ids, or \"*\" for all that are published"));
     }
+    if let Some(baseline) = &file.baseline {
+        check_baseline(&place, baseline)?;
+    }
     known_sources(&place, &file)?;
     let column = |source: &String, default| standard_column(source, file.columns.get(source), &file.key, default);
     let group_by: Vec<_> = file.group_by.iter().map(|source| column(source, ColumnType::String)).collect();
@@ -247,7 +252,20 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
         settle_delay_mins: file.settle_delay_mins,
         group: file.filter.group,
         policy: file.policy,
+        baseline: file.baseline,
     })
+}
+
+fn check_baseline(place: &str, baseline: &Baseline) -> Result<(), Failure> {
+    if baseline.file.is_some() == baseline.aggregate {
+        return Err(Failure::configuration(format!("read {place}.baseline: it needs one source"))
+            .hint("write file = \"totals.csv\", or aggregate = true"));
+    }
+    if !(0.0..=100.0).contains(&baseline.tolerance_percent) {
+        return Err(Failure::configuration(format!("read {place}.baseline.tolerance_percent: expected 0 to 100"))
+            .hint("leave it out for 0: totals must be equal"));
+    }
+    Ok(())
 }
 
 /// Every key that the report refers to is asked for.

@@ -214,6 +214,41 @@ pub struct Report {
     /// What to do about drift and rejects.
     #[serde(default)]
     pub policy: Policy,
+    /// What a window's totals must be before it is published.
+    pub baseline: Option<Baseline>,
+}
+
+/// Totals that a window's must equal before it is published: of a `file`, or by `aggregate`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// A CSV or JSON file, as the tenant's own report is exported: a row a window, or several that
+    /// are added up.
+    pub file: Option<String>,
+    /// Whether the tenant is asked a second time, without the key in `groupBy`.
+    #[serde(default)]
+    pub aggregate: bool,
+    /// By how many percent of the baseline a total may differ.
+    #[serde(default)]
+    pub tolerance_percent: f64,
+    /// The file's column of days (`2024-01-01`, in the tenant's zone) or of windows' first instants.
+    #[serde(default = "default_date_column")]
+    pub date_column: String,
+    /// The file's column of how many records there are.
+    #[serde(default = "default_records_column")]
+    pub records_column: String,
+    /// The file's other columns by their names there: the metrics that they are the sums of, by key,
+    /// id or display name. Columns that are named like a metric need no word; others are not looked at.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+}
+
+fn default_date_column() -> String {
+    "date".to_owned()
+}
+
+fn default_records_column() -> String {
+    "records".to_owned()
 }
 
 fn default_page_records() -> u64 {

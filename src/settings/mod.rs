@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 
 pub use file::{
-    CustomMetric, CustomMetricSelection, DriftPolicy, Group, Limits, Policy, UnknownKeyPolicy, WindowLength,
+    Baseline, CustomMetric, CustomMetricSelection, DriftPolicy, Group, Limits, Policy, UnknownKeyPolicy, WindowLength,
 };
 pub use read::{Surroundings, read_settings};
 
@@ -105,6 +105,8 @@ pub struct ReportSettings {
     pub group: Option<Group>,
     /// Drift and rejects.
     pub policy: Policy,
+    /// What a window's totals must be.
+    pub baseline: Option<Baseline>,
 }
 
 /// A column that a key of `group_by` or `metrics` fills.

@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_input;
+mod baseline;
 mod checks;
 mod concurrency;
 mod crash_points;

@@ -41,7 +41,10 @@ async fn what_is_left_over_is_shown_then_removed_and_nothing_else() {
     for kind in ["(staging, ", "(superseded plan, ", "(unnamed file, "] {
         assert!(shown.contains(kind), "{shown}");
     }
-    assert!(!shown.contains("/data/") && !shown.contains("/quarantine/") && !shown.contains(".done.json  ("), "{shown}");
+    assert!(
+        !shown.contains("/data/") && !shown.contains("/quarantine/") && !shown.contains(".done.json  ("),
+        "{shown}"
+    );
     let removed = lab.cxlake(&ALL).expect(0).stdout;
     assert_eq!(removed, shown.replace("would remove", "removed"));
     let after = files(&lab);
