@@ -23,7 +23,7 @@ pub use plan::{DecodePlan, PlanRequest, UnknownKeys};
 pub use quarantine_batch::quarantine_schema;
 pub use replay::{RejectReplay, Replayed};
 pub use sums::ColumnSum;
-pub use typer::{RecordTyper, RejectedSum, Typed, TypedBatch};
+pub use typer::{RecordTyper, RejectedSum, Typed, TypedBatch, TypedPage};
 pub use violation::{Rule, Violation};
 
 #[cfg(test)]

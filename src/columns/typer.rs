@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::cells::Cell;
 use super::data_batch::DataBatch;
@@ -49,8 +50,21 @@ pub struct Typed {
     pub sums: Vec<ColumnSum>,
     /// Sums of the same columns over the rejects, as far as a value can be read.
     pub rejected_sums: Vec<RejectedSum>,
+    /// The pages, in order.
+    pub pages: Vec<TypedPage>,
     /// What the files are made from.
     pub extract_sha256: String,
+}
+
+/// A page that was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypedPage {
+    /// The place of its first record in the extract.
+    pub first_offset: u64,
+    /// Its records.
+    pub records: u64,
+    /// XXH3 of its records and what is between them.
+    pub xxh3: u128,
 }
 
 /// What the rejects have of a column.
@@ -106,6 +120,7 @@ impl RecordTyper {
                 unknown_keys: BTreeMap::new(),
                 sums: Vec::new(),
                 rejected_sums: Vec::new(),
+                pages: Vec::new(),
                 extract_sha256: String::new(),
             },
             plan,
@@ -118,6 +133,11 @@ impl RecordTyper {
     /// # Errors
     /// Only where Arrow refuses what the plan made, which is a defect.
     pub fn page(&mut self, page: &Page, batches: &mut Vec<TypedBatch>) -> Result<(), ArrowError> {
+        self.typed.pages.push(TypedPage {
+            first_offset: page.first_offset,
+            records: page.record_count(),
+            xxh3: xxh3_128(page.data()),
+        });
         for (offset, record) in (page.first_offset..).zip(page.record_texts()) {
             self.record(offset, record);
             if self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES {

@@ -273,6 +273,7 @@ impl WindowReplay<'_> {
                 duplicates: basis.rows.duplicates + replayed.duplicates,
             },
             sums: replayed.sums.clone(),
+            pages: basis.pages.clone(),
             extract_sha256: replayed.extract_sha256.clone(),
             replays: basis.replays.into_iter().chain([proof]).collect(),
         };

@@ -1,12 +1,14 @@
 //! A window's two files and the plan that promises them, whoever made their rows.
 
 use cxlake_sinks::lake::{
-    Extract, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, Plan, ReplayProof, RowProof, ValueSum, WindowAddress,
+    Extract, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, PageProof, PagesProof, Plan, ReplayProof, RowProof,
+    ValueSum, WindowAddress,
 };
 use cxlake_sinks::parquet::{ParquetWriter, StagedFile};
 
 use super::Environment;
-use crate::columns::ColumnSum;
+use crate::columns::{ColumnSum, TypedPage};
+use crate::settings::limits::LISTED_PAGES;
 use crate::vocabulary::{Failure, RowCounts};
 use crate::window::Window;
 
@@ -26,8 +28,20 @@ pub(super) struct Contents {
     pub(super) quarantine: ParquetWriter,
     pub(super) rows: RowCounts,
     pub(super) sums: Vec<ColumnSum>,
+    pub(super) pages: PagesProof,
     pub(super) extract_sha256: String,
     pub(super) replays: Vec<ReplayProof>,
+}
+
+/// The proof of pages that were typed.
+pub(super) fn pages_proof(pages: &[TypedPage]) -> PagesProof {
+    let page = |page: &TypedPage| PageProof {
+        first_offset: page.first_offset,
+        records: page.records,
+        xxh3: format!("{:032x}", page.xxh3),
+    };
+    let each = if pages.len() <= LISTED_PAGES { pages.iter().map(page).collect() } else { Vec::new() };
+    PagesProof { count: pages.len() as u64, each }
 }
 
 impl WindowIdentity<'_> {
@@ -62,7 +76,7 @@ impl WindowIdentity<'_> {
         sequence: u32,
         environment: &Environment,
     ) -> Result<(Plan, Extract), Failure> {
-        let Contents { data, quarantine, rows, sums, extract_sha256, replays } = contents;
+        let Contents { data, quarantine, rows, sums, pages, extract_sha256, replays } = contents;
         let key_values = self.key_values(sequence, &extract_sha256);
         let finish = move || {
             Ok::<_, Failure>(Extract { data: data.finish(&key_values)?, quarantine: quarantine.finish(&key_values)? })
@@ -103,6 +117,7 @@ impl WindowIdentity<'_> {
                 .into_iter()
                 .map(|sum| ValueSum { column: sum.column, values: sum.values, sum: sum.sum })
                 .collect(),
+            pages,
             extract_sha256,
             replays,
             data: proof(ObjectKind::Data, &extract.data),

@@ -9,7 +9,7 @@ use super::baseline_source::{BaselineFile, aggregate};
 use super::drift::unknown_key_detail;
 use super::preflight::{Preflight, TenantReady};
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
-use super::window_files::{Contents, WindowIdentity};
+use super::window_files::{Contents, WindowIdentity, pages_proof};
 use super::work_folder::WorkFolder;
 use super::{Environment, RunRequest};
 use crate::columns::Typed;
@@ -102,8 +102,9 @@ impl WindowRun<'_> {
             return Err(self.overtaken().into());
         }
         let ExtractedWindow { typed, data, quarantine, .. } = extracted;
-        let Typed { sums, extract_sha256, .. } = typed;
-        let contents = Contents { data, quarantine, rows, sums, extract_sha256, replays: Vec::new() };
+        let Typed { sums, pages, extract_sha256, .. } = typed;
+        let pages = pages_proof(&pages);
+        let contents = Contents { data, quarantine, rows, sums, pages, extract_sha256, replays: Vec::new() };
         let (plan, extract) = self.identity().finish(contents, sequence, self.environment).await?;
         let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
         let restated = history.newest_done.is_some_and(|before| before.extract_sha256 != committed.done.extract_sha256);

@@ -67,3 +67,6 @@ pub const ALERT_TIMEOUT_SECS: u64 = 10;
 pub const ALERT_BUDGET_SECS: u64 = 60;
 /// Windows that are asked for their totals; of more, these are taken as typical.
 pub const COUNTED_WINDOWS: usize = 31;
+
+/// Pages that a manifest lists one by one.
+pub const LISTED_PAGES: usize = 10_000;

@@ -302,3 +302,25 @@ async fn json_logs_are_json_and_stdout_is_the_summary_alone() {
         assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_proves_what_came() {
+    let lab = Lab::start(tenant(1_200)).await;
+    let summary = lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).summary();
+    let manifest = std::fs::read_to_string(summary["windows"][0]["manifest"].as_str().unwrap()).unwrap();
+    let done: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let pages = done["pages"]["each"].as_array().unwrap();
+    assert_eq!(done["pages"]["count"], pages.len() as u64);
+    let mut next = 0;
+    for page in pages {
+        assert_eq!(page["first_offset"], next);
+        assert_eq!(page["xxh3"].as_str().unwrap().len(), 32);
+        next += page["records"].as_u64().unwrap();
+    }
+    assert_eq!(done["rows"]["fetched"], next);
+    // The first page, as the tenant sent it.
+    let first = usize::try_from(pages[0]["records"].as_u64().unwrap()).unwrap();
+    let sent: Vec<String> = lab.truth("2024-01-01", "2024-01-02").take(first).map(|record| record.raw).collect();
+    let expected = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(sent.join(",").as_bytes()));
+    assert_eq!(pages[0]["xxh3"], expected);
+}

@@ -33,6 +33,9 @@ pub struct Plan {
     pub rows: RowProof,
     /// Sums of the numeric columns of the accepted rows.
     pub sums: Vec<ValueSum>,
+    /// The pages that the records came in.
+    #[serde(default)]
+    pub pages: PagesProof,
     /// The hash of what the objects are made from.
     pub extract_sha256: String,
     /// Replays of rejects since the window was extracted, oldest first.
@@ -81,6 +84,26 @@ pub struct ValueSum {
     pub values: u64,
     /// Their sum, as decimal text.
     pub sum: String,
+}
+
+/// The pages of a window's extract, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PagesProof {
+    /// How many.
+    pub count: u64,
+    /// Each of them; left out where there are too many to list.
+    pub each: Vec<PageProof>,
+}
+
+/// A page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PageProof {
+    /// The place of its first record in the extract, from 0.
+    pub first_offset: u64,
+    /// Its records.
+    pub records: u64,
+    /// XXH3 (128 bits, in hex) of the page from its first record's first byte to its last one's last.
+    pub xxh3: String,
 }
 
 /// Rejects that were tried again and moved.
@@ -134,6 +157,9 @@ pub struct Done {
     pub rows: RowProof,
     /// Sums of the numeric columns of the accepted rows.
     pub sums: Vec<ValueSum>,
+    /// The pages that the records came in.
+    #[serde(default)]
+    pub pages: PagesProof,
     /// The hash of what the objects are made from.
     pub extract_sha256: String,
     /// Replays of rejects since the window was extracted, oldest first.
@@ -164,6 +190,8 @@ pub struct Promise {
     pub rows: RowProof,
     /// Sums of the numeric columns of the accepted rows.
     pub sums: Vec<ValueSum>,
+    /// The pages that the records came in.
+    pub pages: PagesProof,
     /// The hash of what the objects are made from.
     pub extract_sha256: String,
     /// Replays of rejects since the window was extracted, oldest first.
@@ -186,15 +214,15 @@ impl Promise {
 
 impl From<Plan> for Promise {
     fn from(plan: Plan) -> Self {
-        let Plan { sequence, rows, sums, extract_sha256, replays, data, quarantine, .. } = plan;
-        Self { sequence, rows, sums, extract_sha256, replays, data, quarantine }
+        let Plan { sequence, rows, sums, pages, extract_sha256, replays, data, quarantine, .. } = plan;
+        Self { sequence, rows, sums, pages, extract_sha256, replays, data, quarantine }
     }
 }
 
 impl From<Done> for Promise {
     fn from(done: Done) -> Self {
-        let Done { sequence, rows, sums, extract_sha256, replays, data, quarantine, .. } = done;
-        Self { sequence, rows, sums, extract_sha256, replays, data: data.proof, quarantine: quarantine.proof }
+        let Done { sequence, rows, sums, pages, extract_sha256, replays, data, quarantine, .. } = done;
+        Self { sequence, rows, sums, pages, extract_sha256, replays, data: data.proof, quarantine: quarantine.proof }
     }
 }
 
@@ -212,6 +240,7 @@ impl Done {
             registry_version: plan.registry_version,
             rows: plan.rows,
             sums: plan.sums.clone(),
+            pages: plan.pages.clone(),
             extract_sha256: plan.extract_sha256.clone(),
             replays: plan.replays.clone(),
             data: PublishedObject { proof: plan.data.clone(), etag: data },

@@ -24,8 +24,8 @@ pub use committed::{StoredObject, committed_windows};
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
 pub use location::LakeLocation;
 pub use manifest::{
-    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, Plan, Promise, PublishedObject, ReplayProof, RowProof,
-    ValueSum,
+    DONE_FORMAT, Done, ManifestWindow, ObjectProof, PLAN_FORMAT, PageProof, PagesProof, Plan, Promise, PublishedObject,
+    ReplayProof, RowProof, ValueSum,
 };
 pub use probe::{LargeWrites, probe_conditions, probe_large_write};
 pub use store::{Lake, ObjectState};

@@ -2,8 +2,8 @@
 
 use cxlake_sinks::failure::SinkFailure;
 use cxlake_sinks::lake::{
-    Committed, Extract, Lake, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, Plan, RowProof, WindowAddress,
-    WindowCommit,
+    Committed, Extract, Lake, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, PagesProof, Plan, RowProof,
+    WindowAddress, WindowCommit,
 };
 use cxlake_sinks::parquet::StagedFile;
 
@@ -54,6 +54,7 @@ pub(crate) async fn commit_files(
         registry_version: 1,
         rows: RowProof { expected: total, fetched: total, accepted, quarantined, duplicates: 0 },
         sums: Vec::new(),
+        pages: PagesProof::default(),
         replays: Vec::new(),
         extract_sha256: extract_sha256.to_owned(),
         data: proof(ObjectKind::Data, &extract.data),

@@ -78,6 +78,7 @@ async fn commit_after(
         registry_version: 1,
         rows: RowProof { expected: count, fetched: count, accepted: count, quarantined: 0, duplicates: 0 },
         sums: Vec::new(),
+        pages: PagesProof::default(),
         replays,
         extract_sha256,
         data: proof(ObjectKind::Data, &extract.data),
