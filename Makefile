@@ -13,10 +13,11 @@ demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-
 test: $(PYTHON)/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace
 
-test-slow: test fuzz ## the same with 20 times as many random faults and records, and the fuzz targets
+test-slow: test fuzz ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
 	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
 	cargo test --locked -p cxlake-sinks three_runs -- --ignored
-	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it crash_points
+	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it -- crash_points kills
+	cargo test --locked -p cxlake --test it twenty_days -- --ignored
 	CXLAKE_TEST_CASES=2000000 cargo test --locked -p cxlake --test it both_validators_agree
 
 # libFuzzer's coverage by flags that stable Rust has.
