@@ -10,7 +10,7 @@ help: ## list the entry points
 demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-demo
 	cargo run --locked --bin cxlake -- demo
 
-test: $(PYTHON)/.ready ## install what the tests need (into target/), and pass all tests
+test: $(PYTHON)/.ready target/npm/.ready target/tools/bin/s3s-fs ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace
 
 test-slow: test fuzz ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
@@ -39,11 +39,21 @@ check: ## formatting, clippy and rustdoc without warnings
 	cargo clippy --locked -p cxlake --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
+# Stores that speak the vendors' protocols: Azurite from npm, s3s-fs (which checks signatures) from crates.io.
+target/npm/.ready: Makefile
+	@command -v npm > /dev/null || apt-get install -y nodejs npm
+	npm install --silent --no-audit --no-fund --prefix target/npm azurite@3.37.0
+	@touch $@
+
+target/tools/bin/s3s-fs:
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --root target/tools s3s-fs --version 0.14.1 --features binary
+	@rm -rf target/tools/build
+
 # DuckDB's extension for S3 comes from PyPI too, for the tests need no other host.
 $(PYTHON)/.ready: tests/requirements.txt
 	@mkdir -p target
 	python3 -m venv $(PYTHON) || (apt-get install -y python3-venv && python3 -m venv $(PYTHON))
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	$(PYTHON)/bin/python -c "from duckdb_extensions import import_extension; import_extension('httpfs')"
+	$(PYTHON)/bin/python -c "from duckdb_extensions import import_extension; import_extension('httpfs'); import_extension('azure')"
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(PYTHON)/duckdb-1.1 duckdb==1.1.3
 	@touch $@

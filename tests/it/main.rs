@@ -25,6 +25,7 @@ mod registry;
 mod secrets;
 mod source_faults;
 mod store_faults;
+mod stores;
 mod two_validators;
 mod vacuum;
 mod versions;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -18,7 +20,7 @@ use crate::failure::SinkFailure;
 /// A URL or path, and `object_store`'s options by their names.
 #[derive(Clone, Debug)]
 pub struct LakeLocation {
-    /// `file://…`, `s3://…`, or a path.
+    /// `file://…`, `s3://…`, `gs://…`, `abfss://…`, `az://…`, or a path.
     pub url: String,
     /// Passed to `object_store`.
     pub options: BTreeMap<String, String>,
@@ -33,6 +35,21 @@ pub(super) struct Opened {
     pub(super) local_root: Option<PathBuf>,
     /// How large objects go up.
     pub(super) uploads: Option<Uploads>,
+}
+
+/// The longest single request to a store; an object of the largest put goes up in one.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+pub(super) fn client_options() -> object_store::ClientOptions {
+    object_store::ClientOptions::new()
+        .with_timeout(Duration::from_secs(300))
+        .with_connect_timeout(Duration::from_secs(10))
+}
+
+/// How long a failing store is tried.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+pub(super) fn retry_config() -> object_store::RetryConfig {
+    let retry_timeout = Duration::from_secs(60);
+    object_store::RetryConfig { retry_timeout, max_retries: 5, ..object_store::RetryConfig::default() }
 }
 
 impl LakeLocation {
@@ -57,9 +74,18 @@ impl LakeLocation {
             "s3" => super::s3::open(self, &url),
             #[cfg(not(feature = "s3"))]
             "s3" => Err(self.refused("this build has no S3", "build with the feature s3")),
-            scheme => {
-                Err(self.refused(&format!("this build has no store for {scheme}://"), "use a path, file:// or s3://"))
-            }
+            #[cfg(feature = "gcs")]
+            "gs" => super::gcs::open(self, &url),
+            #[cfg(not(feature = "gcs"))]
+            "gs" => Err(self.refused("this build has no GCS", "build with the feature gcs")),
+            #[cfg(feature = "azure")]
+            "abfss" | "az" => super::azure::open(self, &url),
+            #[cfg(not(feature = "azure"))]
+            "abfss" | "az" => Err(self.refused("this build has no Azure", "build with the feature azure")),
+            scheme => Err(self.refused(
+                &format!("there is no store for {scheme}://"),
+                "use a path, file://, s3://, gs://, abfss:// or az://",
+            )),
         }
     }
 

@@ -2,8 +2,13 @@
 //! decides, published by conditional put behind a numbered plan (`src/ARCHITECTURE.md`, "A
 //! window's commit").
 
+#[cfg(feature = "azure")]
+mod azure;
 mod commit;
 mod committed;
+mod conformance;
+#[cfg(feature = "gcs")]
+mod gcs;
 mod layout;
 mod local;
 mod location;
@@ -21,6 +26,7 @@ mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
 pub use committed::{StoredObject, committed_windows};
+pub use conformance::{Check, conformance};
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
 pub use location::LakeLocation;
 pub use manifest::{

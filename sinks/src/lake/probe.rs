@@ -14,8 +14,9 @@ const RACERS: usize = 8;
 /// Just over the least part of a multipart upload (5 MiB), so that there are two parts.
 const LARGE_BYTES: usize = (5 << 20) + 1;
 
-/// Proves with objects under `folder` that of racing creates one wins, and that a replacement of a
-/// version that is not there fails. `name` must be new.
+/// Proves with objects under `folder` that of racing creates one wins, that a replacement of a version
+/// that is not there fails, and that of racing replacements of one that is there one wins (some stores
+/// compare and then write, with room for others between). `name` must be new.
 ///
 /// # Errors
 /// [`crate::failure::SinkFailureKind::Configuration`] where the store ignores conditions.
@@ -45,9 +46,26 @@ pub async fn probe_conditions(lake: &Lake, folder: &str, name: &str) -> Result<(
         if lake.store().put_opts(&path, PutPayload::from_static(b"stale"), options).await.is_ok() {
             return Err(ignores(lake, "a replacement of a version that is not there was accepted"));
         }
+        let winners = racing_replacements(lake, &key).await?;
+        if winners > 1 {
+            return Err(ignores(lake, &format!("{winners} of {RACERS} racing replacements of one version won")));
+        }
     }
     forget(lake, &key).await;
     Ok(())
+}
+
+/// How many of racing replacements of what is at a key win.
+async fn racing_replacements(lake: &Lake, key: &str) -> Result<usize, SinkFailure> {
+    let Some(seen) = lake.state(key).await? else { return Ok(0) };
+    let version = UpdateVersion { e_tag: seen.etag, version: seen.version };
+    let path = lake.path(key);
+    let replace = |racer: usize| {
+        let options = PutOptions { mode: PutMode::Update(version.clone()), ..PutOptions::default() };
+        lake.store().put_opts(&path, PutPayload::from(format!("replacement {racer}")), options)
+    };
+    let answers = join_all((0..RACERS).map(replace)).await;
+    Ok(answers.iter().filter(|answer| answer.is_ok()).count())
 }
 
 /// How a store takes large objects.

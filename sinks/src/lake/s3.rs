@@ -1,21 +1,15 @@
 //! Lakes on S3 and on stores that speak its protocol.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use object_store::Error;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{ClientOptions, Error, RetryConfig};
 use url::Url;
 
-use super::location::{LakeLocation, Opened};
+use super::location::{LakeLocation, Opened, client_options, retry_config};
 use super::s3_uploads::Uploads;
 use crate::failure::SinkFailure;
-
-/// The longest single request to a store; an object of the largest put goes up in one.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a failing store is tried.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFailure> {
     let refused = |error: &Error| {
@@ -24,9 +18,10 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
             "[lake.options] holds object_store's own keys, for S3: region, endpoint, allow_http, access_key_id, …",
         )
     };
-    let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(Duration::from_secs(10));
-    let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, max_retries: 5, ..RetryConfig::default() };
-    let mut builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_client_options(client).with_retry(retry);
+    let mut builder = AmazonS3Builder::from_env()
+        .with_url(url.as_str())
+        .with_client_options(client_options())
+        .with_retry(retry_config());
     for (name, value) in &location.options {
         let key: AmazonS3ConfigKey = name.parse().map_err(|error| refused(&error))?;
         builder = builder.with_config(key, value);

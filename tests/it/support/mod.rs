@@ -9,6 +9,7 @@ mod python;
 mod random;
 mod s3;
 mod store_proxy;
+mod stores;
 mod tls;
 mod window;
 
@@ -20,5 +21,6 @@ pub(crate) use python::python;
 pub(crate) use random::Random;
 pub(crate) use s3::S3Server;
 pub(crate) use store_proxy::{Fate, StoreProxy};
+pub(crate) use stores::StoreServer;
 pub(crate) use tls::TlsServer;
 pub(crate) use window::{commit_files, footer, window_address};

@@ -1,0 +1,76 @@
+//! What a lake needs of a store, on every store that there is.
+
+use std::sync::Arc;
+
+use cxlake_simulator::TenantSettings;
+use cxlake_sinks::lake::{Lake, LakeLocation, conformance};
+
+use crate::support::{Lab, S3Server, StoreServer, tenant};
+
+async fn conforms(name: &str, lake: &Lake) {
+    let failed: Vec<_> =
+        conformance(lake, "acme/probe").await.into_iter().filter(|(_, outcome)| outcome.is_err()).collect();
+    assert!(failed.is_empty(), "{name}: {failed:?}");
+}
+
+/// The same, and a life of a lake by the binary.
+async fn keeps_a_lake(name: &str, url: &str, configuration: &str, location: &LakeLocation) {
+    conforms(name, &Lake::open(location).unwrap()).await;
+    let mut lab = Lab::start(TenantSettings { duplicate_every: 0, ..tenant(500) }).await;
+    let local = format!("url = \"{}\"", lab.lake().display());
+    lab.replace(&local, &format!("url = \"{url}\""));
+    lab.add(configuration);
+    let run = ["run", "--date", "2024-01-01"];
+    assert_eq!(lab.cxlake(&run).expect(0).statuses(), ["committed"], "{name}");
+    assert_eq!(lab.cxlake(&run).expect(0).statuses(), ["unchanged"], "{name}");
+    lab.simulator.change(|tenant| tenant.seed += 1);
+    assert_eq!(lab.cxlake(&run).expect(0).statuses(), ["committed"], "{name}");
+    let verified = lab.cxlake(&["verify"]).expect(0).stdout;
+    assert!(verified.contains("1 windows, 2 objects read"), "{name}: {verified}");
+    assert!(lab.cxlake(&["check"]).expect(0).stdout.contains("racing creates: one of eight won"), "{name}");
+    assert!(lab.cxlake(&["vacuum", "--older-than-hours", "0"]).expect(0).stdout.contains("(superseded plan, "));
+    lab.cxlake(&["verify"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_and_memory_conform() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = LakeLocation { url: folder.path().display().to_string(), options: Default::default() };
+    conforms("folder", &Lake::open(&location).unwrap()).await;
+    let memory = Arc::new(object_store::memory::InMemory::new());
+    conforms("memory", &Lake::in_store(memory, "memory://")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_conforms() {
+    for server in [S3Server::start(), S3Server::that_joins_parts_on_conditions()] {
+        let options = [("endpoint", server.endpoint()), ("allow_http", "true".to_owned())];
+        let keys = ["region", "access_key_id", "secret_access_key"].map(|key| (key, "us-east-1".to_owned()));
+        let options = options.into_iter().chain(keys).map(|(key, value)| (key.to_owned(), value)).collect();
+        let location = LakeLocation { url: "s3://lake/cxone".to_owned(), options };
+        keeps_a_lake("s3", "s3://lake/cxone", &server.options(), &location).await;
+    }
+    // A server that compares tags and then writes, with room for others between: it is found out.
+    let server = StoreServer::s3_with_signatures();
+    let outcomes = conformance(&Lake::open(&server.location(&[])).unwrap(), "acme/probe").await;
+    let failed: Vec<_> = outcomes.into_iter().filter(|(_, outcome)| outcome.is_err()).collect();
+    let races = ["creates that race", "swaps that race"];
+    assert!(failed.iter().all(|(name, _)| races.contains(name)), "{failed:?}");
+    let wrong = Lake::open(&server.location(&[("secret_access_key", "wrong")])).unwrap();
+    assert!(wrong.create("acme/probe/wrong", "x".into()).await.is_err(), "signatures are checked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azure_conforms() {
+    let server = StoreServer::azure();
+    keeps_a_lake("azure", server.url(), &server.configuration(server.port()), &server.location(&[])).await;
+    let key = "AAAAvdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+    let wrong = Lake::open(&server.location(&[("account_key", key)])).unwrap();
+    assert!(wrong.create("acme/probe/wrong", "x".into()).await.is_err(), "the key is checked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gcs_conforms() {
+    let server = StoreServer::gcs();
+    keeps_a_lake("gcs", server.url(), &server.configuration(server.port()), &server.location(&[])).await;
+}

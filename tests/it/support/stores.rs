@@ -1,0 +1,153 @@
+//! Servers that speak the protocols of stores. Each ends with its value.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use cxlake_sinks::lake::LakeLocation;
+use tempfile::TempDir;
+
+use super::python::{installed, python};
+use super::s3::S3Server;
+
+/// The key that every Azurite has (it is no secret).
+const AZURITE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// A server, and how a lake on it is opened.
+pub(crate) struct StoreServer {
+    _process: Process,
+    port: u16,
+    url: String,
+    options: Vec<(&'static str, String)>,
+    _behind: Option<S3Server>,
+    _folder: Option<TempDir>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A server that ends with this, also where it does not start.
+struct Process(Child);
+
+impl Process {
+    fn start(mut command: Command, port: u16) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = Self(command.spawn().unwrap());
+        for _ in 0..300 {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return process;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{command:?} did not start");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn tool(path: &str) -> std::path::PathBuf {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(path);
+    assert!(tool.exists(), "{} is missing: `make test` installs it", tool.display());
+    tool
+}
+
+impl StoreServer {
+    /// Azurite, which speaks Azure Blob Storage's protocol and checks the account's key.
+    pub(crate) fn azure() -> Self {
+        let (port, queue, table) = (free_port(), free_port(), free_port());
+        let mut command = Command::new("node");
+        command.arg(tool("npm/node_modules/azurite/dist/src/azurite.js"));
+        command.args(["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
+        for (kind, port) in [("blob", port), ("queue", queue), ("table", table)] {
+            command.args([format!("--{kind}Host"), "127.0.0.1".to_owned(), format!("--{kind}Port"), port.to_string()]);
+        }
+        let process = Process::start(command, port);
+        let account = format!("http://127.0.0.1:{port}/devstoreaccount1");
+        python("azure_container.py", &[&account, "lake"]);
+        let options = vec![
+            ("account_name", "devstoreaccount1".to_owned()),
+            ("account_key", AZURITE_KEY.to_owned()),
+            ("endpoint", account),
+            ("allow_http", "true".to_owned()),
+        ];
+        Self { _process: process, port, url: "az://lake/cxone".to_owned(), options, _behind: None, _folder: None }
+    }
+
+    /// A front that speaks Google Cloud Storage's protocol and wants a token of a service account.
+    pub(crate) fn gcs() -> Self {
+        let behind = S3Server::that_joins_parts_on_conditions();
+        let port = free_port();
+        let mut command = installed("python");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python/gcs_front.py"));
+        command.args([port.to_string(), behind.port().to_string()]);
+        let process = Process::start(command, port);
+        let account = python("service_account.py", &[&format!("http://127.0.0.1:{port}")]);
+        let options = vec![("service_account_key", account.trim().to_owned()), ("allow_http", "true".to_owned())];
+        Self {
+            _process: process,
+            port,
+            url: "gs://lake/cxone".to_owned(),
+            options,
+            _behind: Some(behind),
+            _folder: None,
+        }
+    }
+
+    /// s3s-fs, which checks the signatures of requests.
+    pub(crate) fn s3_with_signatures() -> Self {
+        let port = free_port();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("lake")).unwrap();
+        let mut command = Command::new(tool("tools/bin/s3s-fs"));
+        command.args(["--access-key", "test-key", "--secret-key", "test-secret", "--host", "127.0.0.1"]);
+        command.args(["--port", &port.to_string()]).arg(folder.path());
+        let process = Process::start(command, port);
+        let options = vec![
+            ("endpoint", format!("http://127.0.0.1:{port}")),
+            ("allow_http", "true".to_owned()),
+            ("region", "us-east-1".to_owned()),
+            ("access_key_id", "test-key".to_owned()),
+            ("secret_access_key", "test-secret".to_owned()),
+        ];
+        Self {
+            _process: process,
+            port,
+            url: "s3://lake/cxone".to_owned(),
+            options,
+            _behind: None,
+            _folder: Some(folder),
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The lake, with other values of some options.
+    pub(crate) fn location(&self, changed: &[(&'static str, &str)]) -> LakeLocation {
+        let changed = changed.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        let options: BTreeMap<String, String> =
+            self.options.iter().cloned().chain(changed).map(|(key, value)| (key.to_owned(), value)).collect();
+        LakeLocation { url: self.url.clone(), options }
+    }
+
+    /// The same as a configuration writes it, by way of another port.
+    pub(crate) fn configuration(&self, port: u16) -> String {
+        let line = |(key, value): &(&str, String)| {
+            format!("{key} = {}\n", serde_json::Value::from(value.replace(&self.port.to_string(), &port.to_string())))
+        };
+        format!("[lake.options]\n{}", self.options.iter().map(line).collect::<String>())
+    }
+}
