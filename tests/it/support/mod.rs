@@ -20,7 +20,7 @@ pub(crate) use names::PrivateNames;
 pub(crate) use python::python;
 pub(crate) use random::Random;
 pub(crate) use s3::S3Server;
-pub(crate) use store_proxy::{Fate, StoreProxy};
+pub(crate) use store_proxy::{Fate, StoreProxy, StoreRequest};
 pub(crate) use stores::StoreServer;
 pub(crate) use tls::TlsServer;
 pub(crate) use window::{commit_files, footer, window_address};
