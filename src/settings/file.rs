@@ -411,7 +411,7 @@ pub enum UnknownKeyPolicy {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lake {
-    /// `file://…` or a path, or `s3://…`.
+    /// `file://…` or a path, `s3://…`, `gs://…`, `abfss://…` or `az://…`.
     pub url: String,
     /// How Parquet is written.
     #[serde(default)]

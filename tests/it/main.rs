@@ -4,6 +4,7 @@
 
 mod support;
 
+mod aws_credentials;
 mod bad_input;
 mod baseline;
 mod checks;

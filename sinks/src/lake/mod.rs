@@ -2,6 +2,8 @@
 //! decides, published by conditional put behind a numbered plan (`src/ARCHITECTURE.md`, "A
 //! window's commit").
 
+#[cfg(feature = "s3")]
+mod aws_credentials;
 #[cfg(feature = "azure")]
 mod azure;
 mod commit;

@@ -7,10 +7,12 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use url::Url;
 
+use super::aws_credentials::{DefaultCredentials, default_region};
 use super::location::{LakeLocation, Opened, client_options, retry_config};
 use super::s3_uploads::Uploads;
 use crate::failure::SinkFailure;
 
+/// Credentials are those of the options; without any, those that the AWS tools find.
 pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFailure> {
     let refused = |error: &Error| {
         location.refused(
@@ -25,6 +27,16 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
     for (name, value) in &location.options {
         let key: AmazonS3ConfigKey = name.parse().map_err(|error| refused(&error))?;
         builder = builder.with_config(key, value);
+    }
+    let given = |names: [&str; 2]| names.iter().any(|name| location.options.contains_key(*name));
+    if !given(["access_key_id", "aws_access_key_id"]) && !given(["skip_signature", "aws_skip_signature"]) {
+        builder = builder.with_credentials(Arc::new(DefaultCredentials::default()));
+        let region = ["aws_region", "aws_default_region"].map(|key| builder.get_config_value(&key.parse().ok()?));
+        if region.iter().all(Option::is_none)
+            && let Some(region) = default_region()
+        {
+            builder = builder.with_region(region);
+        }
     }
     let prefix = Path::from_url_path(url.path()).map_err(|error| refused(&error.into()))?;
     let store = builder.clone().build().map_err(|error| refused(&error))?;
