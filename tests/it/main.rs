@@ -27,6 +27,7 @@ mod secrets;
 mod source_faults;
 mod store_faults;
 mod stores;
+mod tenants;
 mod two_validators;
 mod vacuum;
 mod versions;

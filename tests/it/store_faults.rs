@@ -143,6 +143,33 @@ async fn only_vacuum_needs_the_right_to_delete_and_nobody_goes_on_without_that_t
     assert!(message.contains("failed to list") && message.contains("AccessDenied"), "{message}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn options_reach_the_store() {
+    let (mut lab, _server, proxy) = on_s3().await;
+    lab.add(
+        "aws_server_side_encryption = \"aws:kms\"\naws_sse_kms_key_id = \"some-key\"\naws_sse_bucket_key_enabled = true\n\
+         request_payer = true\nstorage_class = \"STANDARD_IA\"\n",
+    );
+    proxy.rule(|_| Fate::Forwarded);
+    lab.cxlake(&RUN).expect(0);
+    let puts: Vec<_> = proxy.requests().into_iter().filter(|request| request.method == "PUT").collect();
+    for put in &puts {
+        for header in [
+            "x-amz-server-side-encryption: aws:kms",
+            "x-amz-server-side-encryption-aws-kms-key-id: some-key",
+            "x-amz-server-side-encryption-bucket-key-enabled: true",
+            "x-amz-request-payer: requester",
+        ] {
+            assert!(put.head.contains(header), "{header}: {}", put.head);
+        }
+        let is_object = put.target.contains(".parquet");
+        assert_eq!(put.head.contains("x-amz-storage-class: standard_ia"), is_object, "{}", put.head);
+    }
+    assert!(puts.iter().filter(|put| put.target.contains(".parquet")).count() == 2);
+    lab.replace("storage_class", "storage_klass");
+    assert!(lab.cxlake(&RUN).expect(2).message().contains("storage_klass"));
+}
+
 /// A file of incompressible rows, of about so many bytes.
 fn staged(folder: &std::path::Path, bytes: usize, sequence: u32) -> StagedFile {
     let schema = Arc::new(Schema::new(vec![Field::new("noise", DataType::FixedSizeBinary(1024), true)]));

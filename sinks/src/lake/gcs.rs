@@ -23,7 +23,7 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
         .with_url(url.as_str())
         .with_client_options(client_options())
         .with_retry(retry_config());
-    for (name, value) in &location.options {
+    for (name, value) in location.store_options() {
         let key: GoogleConfigKey = name.parse().map_err(|error| refused(&error))?;
         builder = builder.with_config(key, value);
     }

@@ -37,6 +37,10 @@ pub(super) struct Opened {
     pub(super) uploads: Option<Uploads>,
 }
 
+/// The one option that is ours: the storage class of S3 and GCS, or Azure's access tier, of the
+/// objects of windows.
+pub(super) const STORAGE_CLASS: &str = "storage_class";
+
 /// The longest single request to a store; an object of the largest put goes up in one.
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 pub(super) fn client_options() -> object_store::ClientOptions {
@@ -61,6 +65,12 @@ impl LakeLocation {
             Ok(parsed) if parsed.scheme().len() > 1 => None,
             _ => Some(PathBuf::from(&self.url)),
         }
+    }
+
+    /// The options that are the store's own.
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    pub(super) fn store_options(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.options.iter().filter(|(name, _)| *name != STORAGE_CLASS)
     }
 
     pub(super) fn open(&self) -> Result<Opened, SinkFailure> {

@@ -8,7 +8,7 @@ use object_store::path::Path;
 use url::Url;
 
 use super::aws_credentials::{DefaultCredentials, default_region};
-use super::location::{LakeLocation, Opened, client_options, retry_config};
+use super::location::{LakeLocation, Opened, STORAGE_CLASS, client_options, retry_config};
 use super::s3_uploads::Uploads;
 use crate::failure::SinkFailure;
 
@@ -24,7 +24,7 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
         .with_url(url.as_str())
         .with_client_options(client_options())
         .with_retry(retry_config());
-    for (name, value) in &location.options {
+    for (name, value) in location.store_options() {
         let key: AmazonS3ConfigKey = name.parse().map_err(|error| refused(&error))?;
         builder = builder.with_config(key, value);
     }
@@ -40,6 +40,8 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
     }
     let prefix = Path::from_url_path(url.path()).map_err(|error| refused(&error.into()))?;
     let store = builder.clone().build().map_err(|error| refused(&error))?;
-    let uploads = Uploads::new(&builder, store.credentials(), url.host_str().unwrap_or_default());
+    let storage_class = location.options.get(STORAGE_CLASS).map(String::as_str);
+    let bucket = url.host_str().unwrap_or_default();
+    let uploads = Uploads::new(&builder, store.credentials(), bucket, storage_class);
     Ok(Opened { store: Arc::new(store), prefix, local_root: None, uploads: Some(uploads) })
 }

@@ -11,7 +11,7 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, Length};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, RequestPayer, ServerSideEncryption};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, RequestPayer, ServerSideEncryption, StorageClass};
 use chrono::{DateTime, Utc};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 use object_store::path::Path;
@@ -35,6 +35,7 @@ pub(super) struct Uploads {
     keeps_conditions: Arc<OnceCell<bool>>,
     bucket: String,
     encryption: Encryption,
+    storage_class: Option<StorageClass>,
     requester_pays: bool,
 }
 
@@ -64,7 +65,12 @@ impl ProvideCredentials for Shared {
 
 impl Uploads {
     /// For the bucket, with the settings and credentials of a store.
-    pub(super) fn new(builder: &AmazonS3Builder, credentials: &AwsCredentialProvider, bucket: &str) -> Self {
+    pub(super) fn new(
+        builder: &AmazonS3Builder,
+        credentials: &AwsCredentialProvider,
+        bucket: &str,
+        storage_class: Option<&str>,
+    ) -> Self {
         let value = |key: &str| builder.get_config_value(&key.parse::<AmazonS3ConfigKey>().ok()?);
         let is_on = |key: &str| value(key).is_some_and(|value| matches!(value.as_str(), "true" | "1" | "yes" | "on"));
         let region = value("aws_region").or_else(|| value("aws_default_region"));
@@ -91,6 +97,7 @@ impl Uploads {
             keeps_conditions: Arc::default(),
             bucket: bucket.to_owned(),
             encryption,
+            storage_class: storage_class.map(StorageClass::from),
             requester_pays: is_on("aws_request_payer"),
         }
     }
@@ -198,6 +205,7 @@ impl Uploads {
             .set_server_side_encryption(self.encryption.kind.clone())
             .set_ssekms_key_id(self.encryption.kms_key.clone())
             .set_bucket_key_enabled(self.encryption.bucket_key)
+            .set_storage_class(self.storage_class.clone())
             .set_request_payer(self.payer());
         let created = create.send().await.map_err(|error| words(&error))?;
         created.upload_id.ok_or_else(|| "the store names no upload".to_owned())

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+    Attribute, AttributeValue, Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    UpdateVersion,
 };
 
 use super::local::publish_file;
-use super::location::{LakeLocation, Opened};
+use super::location::{LakeLocation, Opened, STORAGE_CLASS};
 #[cfg(not(feature = "s3"))]
 use super::no_uploads::Uploads;
 #[cfg(feature = "s3")]
@@ -42,6 +43,8 @@ pub struct Lake {
     prefix: Path,
     local_root: Option<PathBuf>,
     uploads: Option<Uploads>,
+    /// Of the objects of windows.
+    storage_class: Option<String>,
     url: String,
 }
 
@@ -87,7 +90,8 @@ impl Lake {
     pub fn open(location: &LakeLocation) -> Result<Self, SinkFailure> {
         let Opened { store, prefix, local_root, uploads } = location.open()?;
         let url = if local_root.is_some() { location.url.as_str() } else { location.url.trim_end_matches('/') };
-        Ok(Self { store, prefix, local_root, uploads, url: url.to_owned() })
+        let storage_class = location.options.get(STORAGE_CLASS).filter(|_| local_root.is_none()).cloned();
+        Ok(Self { store, prefix, local_root, uploads, storage_class, url: url.to_owned() })
     }
 
     /// Opens a lake without making a folder for it; where there is none yet, the lake is empty and
@@ -122,7 +126,14 @@ impl Lake {
     /// A lake in any store, for tests of the protocol.
     #[must_use]
     pub fn in_store(store: Arc<dyn ObjectStore>, url: &str) -> Self {
-        Self { store, prefix: Path::default(), local_root: None, uploads: None, url: url.to_owned() }
+        Self {
+            store,
+            prefix: Path::default(),
+            local_root: None,
+            uploads: None,
+            storage_class: None,
+            url: url.to_owned(),
+        }
     }
 
     /// The lake's URL, or its path.
@@ -326,7 +337,8 @@ impl Lake {
         let content = tokio::fs::read(file.file.path())
             .await
             .map_err(|error| SinkFailure::disk("read a temporary file", &error))?;
-        let options = PutOptions { mode, ..PutOptions::default() };
+        let class = self.storage_class.clone().map(|class| (Attribute::StorageClass, AttributeValue::from(class)));
+        let options = PutOptions { mode, attributes: class.into_iter().collect(), ..PutOptions::default() };
         match self.store.put_opts(&self.path(key), PutPayload::from(content), options).await {
             Ok(result) => Ok(Put::Published(result.e_tag)),
             Err(error) => Ok(Put::Doubtful(error.to_string())),

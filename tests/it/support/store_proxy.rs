@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct StoreRequest {
     pub(crate) method: String,
     pub(crate) target: String,
+    /// Its headers, in lower case.
+    pub(crate) head: String,
 }
 
 impl StoreRequest {
@@ -116,7 +118,7 @@ fn serve(
     let rule = Arc::clone(&rule.lock().unwrap());
     let request = {
         let mut seen = seen.lock().unwrap();
-        let request = StoreRequest { method, target };
+        let request = StoreRequest { method, target, head: head.to_ascii_lowercase() };
         seen.push(request.clone());
         request
     };

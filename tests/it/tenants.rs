@@ -1,0 +1,81 @@
+//! Several tenants in one file and one run, each with its own settings.
+
+use cxlake_simulator::{Simulator, TenantSettings};
+
+use crate::support::{Lab, Outcome, tenant};
+
+/// A lab with a second tenant, `globex`, in another zone and with other metrics.
+async fn two_tenants() -> (Lab, Simulator) {
+    let mut lab = Lab::start(TenantSettings { duplicate_every: 0, ..tenant(100) }).await;
+    let settings = TenantSettings {
+        client_id: "globex".to_owned(),
+        client_secret: "secret of globex".to_owned(),
+        time_zone: "Asia/Kolkata".to_owned(),
+        duplicate_every: 0,
+        seed: 99,
+        ..tenant(150)
+    };
+    let other = Simulator::start(settings).await.unwrap();
+    other.change(|settings| drop(settings.catalog.remove(0)));
+    let url = other.url();
+    let report =
+        lab.configuration().split_once("[reports.calls]").unwrap().1.split_once("[lake]").unwrap().0.to_owned();
+    let report = report.replace("[reports.calls", "[reports.support").replace("\"acme\"", "\"globex\"");
+    lab.replace(
+        "[lake]",
+        &format!(
+            "[tenants.globex]\nauth_url = \"{url}\"\nclient_id = {{ env = \"GLOBEX_ID\" }}\n\
+             client_secret = {{ env = \"GLOBEX_SECRET\" }}\n[tenants.globex.regions]\nna1 = \"{url}\"\n\
+             [tenants.globex.limits]\nrequests_per_second = 500.0\nretry_attempts = 2\n\
+             [reports.support]{report}[lake]"
+        ),
+    );
+    (lab, other)
+}
+
+fn run(lab: &Lab, secret: &str) -> Outcome {
+    let mut command = lab.command(&["run", "--date", "2024-01-01"]);
+    command.env("GLOBEX_ID", "globex").env("GLOBEX_SECRET", secret);
+    Outcome::of(command)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_tenant_has_its_own_zone_registry_and_token() {
+    let (lab, other) = two_tenants().await;
+    let summary = run(&lab, "secret of globex").expect(0).summary();
+    let windows = summary["windows"].as_array().unwrap();
+    let starts: Vec<&str> = windows.iter().map(|window| window["window"]["start"].as_str().unwrap()).collect();
+    assert_eq!(starts, ["2024-01-01T05:00:00Z", "2023-12-31T18:30:00Z"]);
+    for tenant in ["acme", "globex"] {
+        assert!(lab.lake().join(tenant).join("registry/v0001.json").exists());
+    }
+    // No tenant sees the other's token.
+    let token = |simulator: &Simulator| {
+        let calls = simulator.calls();
+        let tokens: std::collections::BTreeSet<String> =
+            calls.iter().filter_map(|call| call.header("authorization").map(str::to_owned)).collect();
+        assert_eq!(tokens.len(), 1);
+        tokens
+    };
+    assert!(token(&lab.simulator).is_disjoint(&token(&other)));
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_fails_does_not_stop_the_others() {
+    let (lab, _other) = two_tenants().await;
+    let outcome = run(&lab, "wrong").expect(3);
+    let summary = outcome.summary();
+    assert_eq!(summary["status"], "partial", "{summary}");
+    assert_eq!(
+        (&summary["windows"][0]["tenant"], &summary["windows"][0]["status"]),
+        (&"acme".into(), &"committed".into())
+    );
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+    // The other way round too, and the worst code counts.
+    let mut command = lab.command(&["run", "--date", "2024-01-01"]);
+    command.env("CXONE_CLIENT_SECRET", "wrong").env("GLOBEX_ID", "globex").env("GLOBEX_SECRET", "secret of globex");
+    let summary = Outcome::of(command).expect(3).summary();
+    assert_eq!(summary["status"], "partial", "{summary}");
+    assert!(lab.lake().join("globex/support/data/dt=2024-01-01").exists());
+}
