@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use super::baseline_source::Totals;
 use crate::columns::Typed;
-use crate::registry::ReportColumns;
-use crate::vocabulary::{Failure, FailureKind, snake_case};
+use crate::registry::{Column, ColumnOrigin, ReportColumns};
+use crate::settings::Baseline;
+use crate::vocabulary::{ColumnType, Failure, FailureKind, snake_case};
 
-/// Sums of float64 values in another order differ by their rounding, relative to the total.
-const ROUNDING: f64 = 1e-9;
+/// float64 values that are added up in another order differ by so much of the total,
+const ROUNDING_OF_TOTAL: f64 = 1e-11;
+/// and by so much for each value, where they cancel each other out.
+const ROUNDING_OF_VALUE: f64 = 1e-12;
 
 /// What does not match, in words.
 #[derive(Debug, Default)]
@@ -16,6 +19,33 @@ struct Comparison {
     differences: Vec<String>,
     compared: usize,
     unreadable: Vec<String>,
+}
+
+/// The metric that a name of a baseline's is of: its key, id or display name, or its column's name.
+/// Keys of `group_by` are no totals.
+///
+/// # Errors
+/// [`FailureKind::Configuration`] where two metrics have the name.
+pub(super) fn metric_of<'a>(columns: &'a ReportColumns, name: &str) -> Result<Option<&'a Column>, Failure> {
+    let is_metric = |column: &&Column| {
+        column.requested
+            && matches!(column.origin, ColumnOrigin::Metric | ColumnOrigin::CustomMetric)
+            && matches!(column.column_type, ColumnType::Number | ColumnType::Integer | ColumnType::Decimal { .. })
+    };
+    let is_named = |column: &&Column| {
+        let display_name = column.display_name.as_deref() == Some(name);
+        column.source == name || column.name == name || display_name || column.name == snake_case(name)
+    };
+    let mut named = columns.columns.iter().filter(is_metric).filter(is_named);
+    match (named.next(), named.next()) {
+        (found, None) => Ok(found),
+        (Some(one), Some(other)) => Err(Failure::configuration(format!(
+            "read a baseline: \"{name}\" is the name of {} and of {}",
+            one.source, other.source
+        ))
+        .hint("map the file's column to an id, in columns of the report's baseline")),
+        (None, Some(_)) => Err(Failure::defect("find a metric by its name")),
+    }
 }
 
 /// Holds a window's totals against a baseline's: what is accepted and what is quarantined together.
@@ -27,23 +57,24 @@ pub(super) fn compare(
     doing: &str,
     typed: &Typed,
     columns: &ReportColumns,
-    baseline: &Totals,
-    tolerance_percent: f64,
+    totals: &Totals,
+    settings: &Baseline,
 ) -> Result<(), Failure> {
     let mut comparison = Comparison::default();
-    let allowed = |expected: f64| expected.abs() * (tolerance_percent / 100.0 + ROUNDING);
-    if let Some(expected) = baseline.records {
+    let expected = expected_sums(columns, totals, settings)?;
+    if let Some(expected) = totals.records {
         let found = (typed.accepted + typed.quarantined) as f64;
-        comparison.hold("records", expected, found, allowed(expected));
+        comparison.hold("records", expected, found, 0, settings.tolerance_percent);
     }
-    for (name, expected) in &baseline.sums {
-        let Some(column) = column_of(columns, name) else { continue };
-        let accepted = typed.sums.iter().find(|sum| sum.column == column).and_then(|sum| number(&sum.sum));
-        let rejected = typed.rejected_sums.iter().find(|rejected| rejected.sum.column == column);
-        let Some(accepted) = accepted else { continue };
-        let found = accepted + rejected.and_then(|rejected| number(&rejected.sum.sum)).unwrap_or_default();
-        comparison.hold(name, *expected, found, allowed(*expected));
-        if let Some(rejected) = rejected.filter(|rejected| rejected.unreadable > 0) {
+    for (column, (name, expected)) in expected {
+        let Some(accepted) = typed.sums.iter().find(|sum| sum.column == column) else { continue };
+        let Some(rejected) = typed.rejected_sums.iter().find(|rejected| rejected.sum.column == column) else {
+            continue;
+        };
+        let found = number(&accepted.sum) + number(&rejected.sum.sum);
+        let values = accepted.values + rejected.sum.values;
+        comparison.hold(&name, expected, found, values, settings.tolerance_percent);
+        if rejected.unreadable > 0 {
             let words = format!("{name} of {} quarantined records could not be read", rejected.unreadable);
             tracing::warn!(metric = name, unreadable = rejected.unreadable, "baseline: {words}");
             comparison.unreadable.push(words);
@@ -52,14 +83,40 @@ pub(super) fn compare(
     comparison.verdict(doing)
 }
 
-impl Comparison {
-    fn hold(&mut self, name: &str, expected: f64, found: f64, allowed: f64) {
-        self.compared += 1;
-        let difference = found - expected;
-        if difference.abs() > allowed || difference.is_nan() {
-            let [expected, found, difference] = [expected, found, difference].map(words);
-            self.differences.push(format!("{name}: expected {expected}, found {found}, difference {difference}"));
+/// By column, the name that it has in the baseline, and its total. The tenant's own answer has all of
+/// them: what it does not name is 0.
+fn expected_sums(
+    columns: &ReportColumns,
+    totals: &Totals,
+    settings: &Baseline,
+) -> Result<BTreeMap<String, (String, f64)>, Failure> {
+    let mut expected = BTreeMap::new();
+    for (name, sum) in &totals.sums {
+        if let Some(column) = metric_of(columns, name)? {
+            expected.insert(column.name.clone(), (name.clone(), *sum));
         }
+    }
+    if settings.aggregate {
+        for column in &columns.columns {
+            if metric_of(columns, &column.name)?.is_some() {
+                expected.entry(column.name.clone()).or_insert_with(|| (column.source.clone(), 0.0));
+            }
+        }
+    }
+    Ok(expected)
+}
+
+impl Comparison {
+    fn hold(&mut self, name: &str, expected: f64, found: f64, values: u64, tolerance_percent: f64) {
+        self.compared += 1;
+        let rounding = ROUNDING_OF_TOTAL * expected.abs().max(found.abs()) + ROUNDING_OF_VALUE * values as f64;
+        let allowed = expected.abs() * tolerance_percent / 100.0 + rounding;
+        let difference = found - expected;
+        if difference.abs() <= allowed && allowed.is_finite() {
+            return;
+        }
+        let [expected, found, difference] = [expected, found, difference].map(words);
+        self.differences.push(format!("{name}: expected {expected}, found {found}, difference {difference}"));
     }
 
     fn verdict(self, doing: &str) -> Result<(), Failure> {
@@ -83,27 +140,43 @@ impl Comparison {
     }
 }
 
-/// The column that a name of the baseline's is of: a key, an id, a display name or the column's own.
-fn column_of<'a>(columns: &'a ReportColumns, name: &str) -> Option<&'a str> {
-    let is_named = |column: &&crate::registry::Column| {
-        let display_name = column.display_name.as_deref() == Some(name);
-        column.requested
-            && (column.source == name || column.name == name || display_name || column.name == snake_case(name))
-    };
-    columns.columns.iter().find(is_named).map(|column| column.name.as_str())
-}
-
 /// A total without the noise of float64's last digits.
 fn words(total: f64) -> String {
     let text = format!("{total:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok()
+/// A sum of ours; one that is beyond float64 matches nothing.
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
 }
 
 /// Adds up totals by their names.
 pub(super) fn add(sums: &mut BTreeMap<String, f64>, name: &str, value: f64) {
     *sums.entry(name.to_owned()).or_default() += value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_match_within_tolerance_and_rounding_only() {
+        let check = |expected: f64, found: f64, values, tolerance, matches: bool| {
+            let mut comparison = Comparison::default();
+            comparison.hold("metric", expected, found, values, tolerance);
+            assert_eq!(comparison.differences.is_empty(), matches, "{expected} {found} {tolerance}");
+        };
+        check(100.0, 100.0, 3, 0.0, true);
+        check(100.0, 100.5, 3, 1.0, true);
+        check(-100.0, -100.5, 3, 1.0, true);
+        check(100.0, 101.5, 3, 1.0, false);
+        check(0.0, 2.8e-17, 3, 0.0, true);
+        check(0.0, 0.001, 3, 50.0, false);
+        check(1e9, 1e9 + 1.0, 1_000_000, 0.0, false);
+        for strange in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            check(strange, 100.0, 3, 100.0, false);
+            check(100.0, strange, 3, 100.0, false);
+        }
+    }
 }

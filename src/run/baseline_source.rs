@@ -8,11 +8,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::baseline::add;
+use super::baseline::{add, metric_of};
 use crate::cxone::ReportReader;
 use crate::extraction::{Delivery, Interruption, PagingLimits, deliver};
-use crate::settings::Baseline;
-use crate::vocabulary::{Failure, Page};
+use crate::registry::ReportColumns;
+use crate::settings::{Baseline, WindowLength};
+use crate::vocabulary::{Failure, FailureKind, Page};
 use crate::window::Window;
 
 /// Pages of totals that wait to be added up.
@@ -30,6 +31,7 @@ pub(super) struct Totals {
 /// A file of totals: its rows, each a text by its column.
 #[derive(Clone, Debug)]
 pub(super) struct BaselineFile {
+    path: String,
     rows: Vec<BTreeMap<String, String>>,
 }
 
@@ -44,31 +46,69 @@ impl BaselineFile {
         let text = text.trim_start_matches('\u{feff}');
         let is_json = Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let rows = if is_json { json_rows(text) } else { csv_rows(text) };
-        Ok(Self { rows: rows.map_err(refused)? })
+        Ok(Self { path: path.to_owned(), rows: rows.map_err(refused)? })
     }
 
-    /// The totals of a window: rows of its day or, where they say an instant, of its first.
-    pub(super) fn totals(&self, window: &Window, settings: &Baseline) -> Result<Totals, Failure> {
+    /// Every column that the settings name must be there, and of one metric: a typo must not make a
+    /// gate that lets everything through.
+    pub(super) fn check(&self, settings: &Baseline, columns: &ReportColumns) -> Result<(), Failure> {
+        let refused = |reason: String| {
+            Err(Failure::configuration(format!("read the baseline {}: {reason}", self.path))
+                .hint("see date_column, records_column and columns of the report's baseline"))
+        };
+        let has = |name: &str| self.rows.iter().any(|row| value_of(row, name).is_some());
+        let named = [&settings.date_column].into_iter().chain(settings.columns.keys());
+        let records = (settings.records_column != Baseline::RECORDS_COLUMN).then_some(&settings.records_column);
+        if let Some(missing) = named.chain(records).find(|name| !self.rows.is_empty() && !has(name)) {
+            return refused(format!("it has no column \"{missing}\""));
+        }
+        let mut used: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, metric) in &settings.columns {
+            let Some(column) = metric_of(columns, metric)? else {
+                return refused(format!("\"{metric}\" is no metric of numbers that the report asks for"));
+            };
+            if let Some(other) = used.insert(&column.name, name) {
+                return refused(format!("both \"{other}\" and \"{name}\" are columns of {metric}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The totals of a window: rows that say its first instant or, where it is a whole day, its day.
+    pub(super) fn totals(
+        &self,
+        window: &Window,
+        length: WindowLength,
+        settings: &Baseline,
+        columns: &ReportColumns,
+    ) -> Result<Totals, Failure> {
         let mut totals = Totals::default();
         let day = window.date.to_string();
         let is_meant = |row: &&BTreeMap<String, String>| {
             let Some(date) = value_of(row, &settings.date_column) else { return false };
             match chrono::DateTime::parse_from_rfc3339(date) {
                 Ok(instant) => instant == window.start,
-                Err(_) => date.trim() == day,
+                Err(_) => length == WindowLength::Day && date.trim() == day,
             }
         };
         for row in self.rows.iter().filter(is_meant) {
-            for (name, text) in row {
-                let known = settings.columns.get(name).unwrap_or(name);
-                if name.eq_ignore_ascii_case(&settings.date_column) || text.trim().is_empty() {
+            for (name, text) in row.iter().filter(|(_, text)| !text.trim().is_empty()) {
+                let is_records = name.eq_ignore_ascii_case(&settings.records_column);
+                let metric = settings.columns.get(name).unwrap_or(name);
+                if !is_records && metric_of(columns, metric)?.is_none() {
                     continue;
                 }
-                let Some(value) = grouped_number(text) else { continue };
-                if name.eq_ignore_ascii_case(&settings.records_column) {
+                let Some(value) = grouped_number(text) else {
+                    return Err(Failure::new(
+                        FailureKind::Quality,
+                        format!("read the baseline {}: \"{name}\" is {text:?}, which is no number", self.path),
+                    )
+                    .hint("numbers are like 1234.5 or 1,234.5"));
+                };
+                if is_records {
                     *totals.records.get_or_insert_default() += value;
                 } else {
-                    add(&mut totals.sums, known, value);
+                    add(&mut totals.sums, metric, value);
                 }
             }
         }
@@ -115,7 +155,11 @@ fn grouped_number(text: &str) -> Option<f64> {
         return None;
     }
     let plain = whole.replace(',', "");
-    fraction.map_or_else(|| plain.clone(), |fraction| format!("{plain}.{fraction}")).parse().ok()
+    fraction
+        .map_or_else(|| plain.clone(), |fraction| format!("{plain}.{fraction}"))
+        .parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())
 }
 
 /// Asks the tenant for the window's totals and adds up all rows of the answer.
@@ -158,7 +202,7 @@ fn add_page(totals: &mut Totals, page: &Page) {
 }
 
 fn add_value(totals: &mut Totals, name: &str, value: &RawValue) {
-    if let Ok(value) = value.get().parse() {
+    if let Some(value) = value.get().parse().ok().filter(|value: &f64| value.is_finite()) {
         add(&mut totals.sums, name, value);
     }
 }
@@ -170,9 +214,13 @@ mod tests {
     #[test]
     fn numbers_are_read_as_reports_write_them() {
         let cases = [("12", Some(12.0)), (" 1,234.5 ", Some(1234.5)), ("-1,000,000", Some(-1e6)), ("1,2", None)];
-        for (text, expected) in
-            cases.into_iter().chain([("n/a", None), ("12,345", Some(12345.0)), ("0.25", Some(0.25))])
-        {
+        for (text, expected) in cases.into_iter().chain([
+            ("n/a", None),
+            ("inf", None),
+            ("1e999", None),
+            ("12,345", Some(12345.0)),
+            ("0.25", Some(0.25)),
+        ]) {
             assert_eq!(grouped_number(text), expected, "{text}");
         }
     }

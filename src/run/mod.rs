@@ -145,8 +145,10 @@ async fn run_tenant(
     // A pattern or a baseline that cannot be read stops the run before anything is written.
     for report in reports {
         ready.decode_plan(report)?;
-        if let Some(file) = report.baseline.as_ref().and_then(|baseline| baseline.file.as_deref()) {
-            baseline_source::BaselineFile::read(file)?;
+        if let Some(baseline) = &report.baseline
+            && let Some(file) = &baseline.file
+        {
+            baseline_source::BaselineFile::read(file)?.check(baseline, ready.columns(report)?)?;
         }
     }
     let mut ready = tenant.accept(ready).await?;

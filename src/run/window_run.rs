@@ -231,8 +231,9 @@ impl WindowRun<'_> {
     /// Holds the window's totals against the report's baseline, where it has one.
     async fn baseline(&self, typed: &Typed) -> Result<(), Failure> {
         let Some(settings) = &self.report.baseline else { return Ok(()) };
+        let columns = self.ready.columns(self.report)?;
         let totals = match &settings.file {
-            Some(file) => BaselineFile::read(file)?.totals(&self.window, settings)?,
+            Some(file) => BaselineFile::read(file)?.totals(&self.window, self.report.window, settings, columns)?,
             None => {
                 let reader = self.ready.totals_reader(self.client, self.report, &self.window)?;
                 aggregate(reader, self.paging()).await?
@@ -240,7 +241,7 @@ impl WindowRun<'_> {
         };
         let doing =
             format!("hold the window {} of reports.{} against its baseline", self.window.name(), self.report.name);
-        compare(&doing, typed, self.ready.columns(self.report)?, &totals, settings.tolerance_percent)
+        compare(&doing, typed, columns, &totals, settings)
     }
 
     fn unknown_keys(&self, typed: &Typed) -> Vec<DriftEvent> {

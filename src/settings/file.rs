@@ -243,12 +243,17 @@ pub struct Baseline {
     pub columns: BTreeMap<String, String>,
 }
 
+impl Baseline {
+    /// The column of counts, where the settings name none.
+    pub const RECORDS_COLUMN: &str = "records";
+}
+
 fn default_date_column() -> String {
     "date".to_owned()
 }
 
 fn default_records_column() -> String {
-    "records".to_owned()
+    Baseline::RECORDS_COLUMN.to_owned()
 }
 
 fn default_page_records() -> u64 {

@@ -89,6 +89,10 @@ async fn killed_and_run_again(lab: &Lab, proxy: &StoreProxy) {
                 if !request.changes() || count.fetch_add(1, Ordering::Relaxed) != at {
                     return Fate::Forwarded;
                 }
+                // Not before its id is known: 0 is this test and all that it started.
+                while victim.load(Ordering::Relaxed) == 0 {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
                 kill(u32::try_from(victim.load(Ordering::Relaxed)).unwrap())
             });
             let run = Running::start(lab.command(&RUN));

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::store::Put;
@@ -105,9 +105,10 @@ fn set_readable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A rename outlives a power cut only once its folder is on disk, and that folder's own entry.
+/// A rename outlives a power cut only once its folder is on disk, and the entries of new folders.
 fn sync_folders(folder: &Path) -> io::Result<()> {
-    for folder in [Some(folder.to_owned()), folder.parent().map(PathBuf::from)].into_iter().flatten() {
+    // The partition, `data/`, the report: the first object of a report makes all of them.
+    for folder in folder.ancestors().take(3) {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
@@ -130,7 +131,12 @@ pub(super) fn unnamed_files(root: &Path, folder: &str) -> io::Result<Vec<Leftove
             if entry.file_type()?.is_dir() {
                 folders.push(entry.path());
             } else if let (true, Ok(key)) = (is_unnamed, entry.path().strip_prefix(root)) {
-                let metadata = entry.metadata()?;
+                let metadata = match entry.metadata() {
+                    Ok(metadata) => metadata,
+                    // It has its name now.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
                 found.push(Leftover {
                     kind: LeftoverKind::Unnamed,
                     key: key.display().to_string(),

@@ -32,10 +32,13 @@ pub async fn probe_conditions(lake: &Lake, folder: &str, name: &str) -> Result<(
     };
     if winners == 0 {
         let error = answers.into_iter().find_map(|answer| answer.err().filter(|error| !refused(error)));
-        return match error {
-            Some(error) => Err(SinkFailure::store(&format!("write to {}", lake.uri(&key)), &error)),
-            None => Err(ignores(lake, "none of racing creates won")),
-        };
+        if let Some(error) = error {
+            return Err(SinkFailure::store(&format!("write to {}", lake.uri(&key)), &error));
+        }
+        // The winner's answer may have been lost, and its own second try refused.
+        if lake.get(&key).await?.is_none() {
+            return Err(ignores(lake, "none of racing creates won"));
+        }
     }
     if winners > 1 {
         return Err(ignores(lake, &format!("{winners} of {RACERS} racing creates of one object won")));
@@ -47,6 +50,12 @@ pub async fn probe_conditions(lake: &Lake, folder: &str, name: &str) -> Result<(
             return Err(ignores(lake, "a replacement of a version that is not there was accepted"));
         }
         let winners = racing_replacements(lake, &key).await?;
+        if winners == 0 {
+            return Err(SinkFailure::unavailable(
+                format!("replace {}: none of racing replacements came through", lake.uri(&key)),
+                "run it again",
+            ));
+        }
         if winners > 1 {
             return Err(ignores(lake, &format!("{winners} of {RACERS} racing replacements of one version won")));
         }

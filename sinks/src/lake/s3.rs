@@ -42,6 +42,8 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
     let store = builder.clone().build().map_err(|error| refused(&error))?;
     let storage_class = location.options.get(STORAGE_CLASS).map(String::as_str);
     let bucket = url.host_str().unwrap_or_default();
-    let uploads = Uploads::new(&builder, store.credentials(), bucket, storage_class);
-    Ok(Opened { store: Arc::new(store), prefix, local_root: None, uploads: Some(uploads) })
+    // A customer's own key would have to go with every part.
+    let own_key = "aws_sse_customer_key_base64".parse().ok().and_then(|key| builder.get_config_value(&key));
+    let uploads = own_key.is_none().then(|| Uploads::new(&builder, store.credentials(), bucket, storage_class));
+    Ok(Opened { store: Arc::new(store), prefix, local_root: None, uploads })
 }

@@ -1,11 +1,13 @@
 //! Large objects on S3: in parts, put together on a condition, which `object_store` cannot.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Config, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
@@ -24,6 +26,8 @@ use crate::failure::SinkFailure;
 const PART_BYTES: u64 = 16 << 20;
 const MOST_PARTS: u64 = 9_000;
 
+/// The longest single request: a part, or putting all of them together.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
 /// A tag that no object has.
 const NOBODYS_TAG: &str = "\"0123456789abcdef0123456789abcdef\"";
 
@@ -83,9 +87,11 @@ impl Uploads {
             // What speaks S3's protocol need not know its newest checksums.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
             .force_path_style(!is_on("aws_virtual_hosted_style_request"));
-        if let Some(endpoint) = value("aws_endpoint") {
-            config = config.endpoint_url(endpoint);
+        // In the order of `object_store`: all objects must go to one store.
+        if let Some(endpoint) = value("aws_endpoint_url_s3").or_else(|| value("aws_endpoint")) {
+            config = config.endpoint_url(without_bucket(&endpoint, bucket));
         }
         let encryption = Encryption {
             kind: value("aws_server_side_encryption").map(|kind| ServerSideEncryption::from(kind.as_str())),
@@ -117,7 +123,12 @@ impl Uploads {
 
     async fn prove(&self, key: &Path) -> Result<bool, String> {
         let put = self.client.put_object().bucket(&self.bucket).key(key.as_ref());
-        let put = put.set_request_payer(self.payer()).body(ByteStream::from_static(b"first"));
+        let put = put
+            .set_server_side_encryption(self.encryption.kind.clone())
+            .set_ssekms_key_id(self.encryption.kms_key.clone())
+            .set_bucket_key_enabled(self.encryption.bucket_key)
+            .set_request_payer(self.payer())
+            .body(ByteStream::from_static(b"first"));
         put.send().await.map_err(|error| words(&error))?;
         for condition in [Condition::Absent, Condition::Tagged(Some(NOBODYS_TAG.to_owned()))] {
             let upload = self.begin(key).await?;
@@ -298,6 +309,11 @@ struct Incomplete {
     /// Whether the store says that the condition does not hold, and so did nothing.
     is_refusal: bool,
     reason: String,
+}
+
+/// `object_store` has the bucket in the host of an endpoint of that style; the SDK puts it there.
+fn without_bucket(endpoint: &str, bucket: &str) -> String {
+    endpoint.replacen(&format!("://{bucket}."), "://", 1)
 }
 
 fn words<E: std::error::Error + 'static>(error: &SdkError<E>) -> String {

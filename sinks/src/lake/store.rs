@@ -169,7 +169,8 @@ impl Lake {
     }
 
     pub(super) fn remove_unnamed(&self, key: &str) -> std::io::Result<()> {
-        self.local_root.as_ref().map_or(Ok(()), |root| std::fs::remove_file(root.join(key)))
+        let removed = self.local_root.as_ref().map_or(Ok(()), |root| std::fs::remove_file(root.join(key)));
+        removed.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
     }
 
     pub(super) fn uploads(&self) -> Option<&Uploads> {
@@ -321,7 +322,12 @@ impl Lake {
         if let Some(uploads) = self.uploads.as_ref().filter(|_| file.bytes > LARGEST_PUT) {
             // On the heap: the SDK's futures are deep.
             if Box::pin(uploads.keep_conditions(&self.path(&format!("{staging}/{UPLOAD_PROBE}")))).await? {
-                return Box::pin(uploads.replace(&self.path(key), file.file.path(), file.bytes, seen)).await;
+                let put = Box::pin(uploads.replace(&self.path(key), file.file.path(), file.bytes, seen)).await?;
+                // Another client put it there: that it is in this lake is to be seen.
+                return Ok(match put {
+                    Put::Published(_) => Put::Doubtful("it went up in parts".to_owned()),
+                    doubtful @ Put::Doubtful(_) => doubtful,
+                });
             }
         }
         if file.bytes > LARGEST_SINGLE_PUT {

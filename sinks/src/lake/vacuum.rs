@@ -68,7 +68,8 @@ pub async fn leftovers(lake: &Lake, tenant: &str, report: &str) -> Result<Vec<Le
         let listed = list(lake, folder).await?.into_iter().filter(|file| !file.key.ends_with(".lock"));
         found.extend(listed.map(|file| Leftover { kind: kind.clone(), ..file }));
     }
-    for folder in [report.clone(), format!("{}/registry", tenant_folder(tenant))] {
+    // Never below `data/` and `quarantine/`: what is there is for `verify` to find.
+    for folder in [format!("{report}/manifests"), format!("{}/registry", tenant_folder(tenant))] {
         found.extend(lake.unnamed_files(&folder)?);
     }
     if let Some(uploads) = lake.uploads() {
