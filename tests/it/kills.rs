@@ -165,7 +165,7 @@ async fn killed_and_run_again(scenario: &Scenario, pairs: bool) -> usize {
     assert!(changes > 20, "{changes}");
 
     let (next, killed_runs) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let seconds = if pairs { (1..=changes).step_by(1 + changes as usize / 16).map(Some).collect() } else { vec![None] };
+    let seconds = if pairs { (1..=changes).step_by(1 + changes as usize / 8).map(Some).collect() } else { vec![None] };
     let kills: Vec<Vec<u64>> = (1..=changes)
         .flat_map(|first| seconds.iter().map(move |second| [Some(first), *second].into_iter().flatten().collect()))
         .collect();
