@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-    0  committed (also: nothing new)         6  quality gate: too many rejects
+    0  committed (also: nothing new)         6  quality gate: rejects, baseline
     1  a defect of cxlake                    7  incomplete: records do not add up
     2  usage or configuration                9  another run superseded this one
     3  access: token, permission, region    10  verify: the lake does not match

@@ -1,10 +1,13 @@
 //! Whoever must know of drift is told: the log, the registry's audit trail, the operator's alerts.
 
 use super::Environment;
+use cxlake_sinks::lake::Lake;
+
 use super::alerts::Alerts;
+use super::preflight::TenantReady;
 use super::registry_store::{RecordedEvent, RegistryStore};
 use crate::settings::Settings;
-use crate::vocabulary::{DriftEvent, DriftKind};
+use crate::vocabulary::{DriftEvent, DriftKind, Failure};
 
 /// Writes events down and alerts. Neither ever fails a run: the data is right without them.
 pub(super) async fn tell(
@@ -14,17 +17,44 @@ pub(super) async fn tell(
     frozen: bool,
     environment: &Environment,
 ) {
-    if events.is_empty() {
-        return;
-    }
+    let recorded = recorded(events, frozen, environment);
+    write_down(store, &recorded).await;
+    alert(settings, &recorded).await;
+}
+
+/// Writes the registry version of a run, and tells of its drift. The events come first: a run that is
+/// killed in between tells them again the next time, rather than never.
+pub(super) async fn accept(
+    settings: &Settings,
+    ready: TenantReady,
+    lake: &Lake,
+    environment: &Environment,
+) -> Result<TenantReady, Failure> {
+    let before = recorded(ready.drift.clone(), false, environment);
+    write_down(&ready.store, &before).await;
+    let ready = ready.with_registry_written(lake).await?;
+    // Where another run made the version first, other drift may be left.
+    let left = recorded(ready.drift.clone(), false, environment);
+    let is_new = |event: &&RecordedEvent| !before.iter().any(|known| known.event == event.event);
+    write_down(&ready.store, &left.iter().filter(is_new).cloned().collect::<Vec<_>>()).await;
+    alert(settings, &left).await;
+    Ok(ready)
+}
+
+fn recorded(events: Vec<DriftEvent>, frozen: bool, environment: &Environment) -> Vec<RecordedEvent> {
     let at = environment.now_text();
-    let recorded: Vec<RecordedEvent> =
-        events.into_iter().map(|event| RecordedEvent::new(event, at.clone(), &environment.run_id, frozen)).collect();
-    if let Err(failure) = store.write_events(&recorded).await {
+    events.into_iter().map(|event| RecordedEvent::new(event, at.clone(), &environment.run_id, frozen)).collect()
+}
+
+async fn write_down(store: &RegistryStore, events: &[RecordedEvent]) {
+    if let Err(failure) = store.write_events(events).await {
         tracing::warn!(error = %failure, "drift events were not written to the registry");
     }
+}
+
+async fn alert(settings: &Settings, events: &[RecordedEvent]) {
     if let Some(alerts) = Alerts::of(settings) {
-        alerts.send(&recorded).await;
+        alerts.send(events).await;
     }
 }
 

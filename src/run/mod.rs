@@ -233,9 +233,7 @@ impl TenantRun<'_> {
     /// Writes the registry version, and tells of what it holds.
     async fn accept(&self, ready: TenantReady) -> Result<TenantReady, Failure> {
         self.record.update(|builder| builder.add_warnings(&ready.warnings));
-        let ready = ready.with_registry_written(&self.preflight.lake).await?;
-        drift::tell(self.settings, &ready.store, ready.drift.clone(), false, self.environment).await;
-        Ok(ready)
+        drift::accept(self.settings, ready, &self.preflight.lake, self.environment).await
     }
 
     /// Notes the drift. Where the policy of a report forbids it, it is told, and nothing else is

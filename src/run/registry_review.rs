@@ -164,11 +164,11 @@ pub async fn sync(
     for (tenant, reports) in request::by_tenant(&request.reports(settings)?) {
         let client = preflight.client(settings, tenant, environment)?;
         let ready = prepare(&preflight, &client, settings, &reports, environment).await?;
-        let ready = if dry_run { ready } else { ready.with_registry_written(&preflight.lake).await? };
+        let ready = match dry_run {
+            true => ready,
+            false => drift::accept(settings, ready, &preflight.lake, environment).await?,
+        };
         let is_new = ready.registry_is_new;
-        if !dry_run {
-            drift::tell(settings, &ready.store, ready.drift.clone(), false, environment).await;
-        }
         synced.push(Synced { tenant: tenant.to_owned(), registry: ready.registry, is_new, drift: ready.drift });
     }
     Ok(synced)

@@ -1,6 +1,6 @@
 //! A window's totals against a file, and against a second request, before it is published.
 
-use cxlake_simulator::TenantSettings;
+use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 use serde_json::Value;
 
 use crate::support::{Lab, tenant};
@@ -104,6 +104,28 @@ async fn a_second_request_without_the_key_gives_the_totals_too() {
     let mut lab = Lab::start(TenantSettings { records_per_day: 0, ..small() }).await;
     with_baseline(&mut lab, "aggregate = true");
     assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["empty"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_tenant_has_grouped_are_added_up() {
+    let mut lab = Lab::start(TenantSettings { bad_every: 0, ..small() }).await;
+    lab.replace("metrics = [\"duration\", \"holdTime\", \"wrapUpTime\", \"talkTime\"]", "metrics = [\"duration\"]");
+    lab.replace("custom_metrics = \"*\"", "custom_metrics = []");
+    with_baseline(&mut lab, "aggregate = true");
+    let (duration, _) = true_total(&lab, "duration");
+    // The first request is the extract's, the second that for the totals: a row an agent.
+    let grouped = |total: f64| {
+        let row = |agent: &str, sum: f64| format!(r#"{{"agentId":"{agent}","dispositionCode":"X","duration":{sum}}}"#);
+        let rows = [row("one", 10.0), row("two", total - 10.0)].join(",");
+        let text = format!(r#"{{"totalRecords":2,"returnedRecords":2,"data":[{rows}]}}"#);
+        Fault { skip: 1, ..Fault::new(CallKind::DataDownload, Effect::Body { text }) }
+    };
+    lab.simulator.play(grouped(duration + 5.0));
+    let message = lab.cxlake(&RUN).expect(6).message();
+    assert!(message.contains("duration: expected ") && message.contains(", difference -5"), "{message}");
+    nothing_is_published(&lab);
+    lab.simulator.play(grouped(duration));
+    lab.cxlake(&RUN).expect(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

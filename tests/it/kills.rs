@@ -75,49 +75,23 @@ struct Scenario {
     command: &'static [&'static str],
 }
 
+/// A restatement of what did not change.
+const RESTATED: Scenario =
+    Scenario { name: "restated", before: Some(|_| {}), now: |_| {}, interrupted: false, command: &RUN };
+
 const SCENARIOS: [Scenario; 7] = [
-    Scenario { name: "first", before: None, now: |_| {}, interrupted: false, command: &RUN },
-    Scenario {
-        name: "grows",
-        before: Some(|_| {}),
-        now: |tenant| tenant.records_per_day = 90,
-        interrupted: false,
-        command: &RUN,
-    },
-    Scenario {
-        name: "shrinks",
-        before: Some(|_| {}),
-        now: |tenant| tenant.records_per_day = 20,
-        interrupted: false,
-        command: &RUN,
-    },
-    Scenario {
-        name: "empties",
-        before: Some(|_| {}),
-        now: |tenant| tenant.records_per_day = 0,
-        interrupted: false,
-        command: &RUN,
-    },
-    Scenario {
-        name: "rejects",
-        before: Some(|_| {}),
-        now: |tenant| tenant.bad_every = 1,
-        interrupted: false,
-        command: &RUN,
-    },
-    Scenario {
-        name: "rolls-forward",
-        before: Some(|_| {}),
-        now: |tenant| tenant.seed += 1,
-        interrupted: true,
-        command: &RUN,
-    },
+    Scenario { name: "first", before: None, ..RESTATED },
+    Scenario { name: "grows", now: |tenant| tenant.records_per_day = 90, ..RESTATED },
+    Scenario { name: "shrinks", now: |tenant| tenant.records_per_day = 20, ..RESTATED },
+    Scenario { name: "empties", now: |tenant| tenant.records_per_day = 0, ..RESTATED },
+    Scenario { name: "rejects", now: |tenant| tenant.bad_every = 1, ..RESTATED },
+    Scenario { name: "rolls-forward", now: |tenant| tenant.seed += 1, interrupted: true, ..RESTATED },
     Scenario {
         name: "replays",
         before: Some(|tenant| (tenant.bad_every, tenant.bad_rules) = (8, vec!["enum".to_owned()])),
         now: |tenant| tenant.catalog[1].allowed_values = None,
-        interrupted: false,
         command: &["quarantine", "replay", "--date", "2024-01-01"],
+        ..RESTATED
     },
 ];
 

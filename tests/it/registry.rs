@@ -8,7 +8,7 @@ use cxlake_simulator::{CallKind, Fault, Metric, TenantSettings};
 use serde_json::{Value, json};
 
 use crate::support::faults::status;
-use crate::support::{Lab, python, tenant};
+use crate::support::{FileFault, Lab, Outcome, python, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -28,7 +28,8 @@ fn files(folder: &Path) -> Vec<String> {
 fn events(registry: &Path) -> Vec<Value> {
     let folder = registry.join("events");
     let read = |name: &String| serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
-    files(&folder).iter().map(read).collect()
+    // What a killed run had not named yet is no event.
+    files(&folder).iter().filter(|name| name.ends_with(".json")).map(read).collect()
 }
 
 fn kinds(events: &[Value]) -> Vec<&str> {
@@ -89,6 +90,25 @@ async fn frozen_drift_writes_nothing_but_its_event_until_it_is_accepted() {
     assert!(lab.cxlake(&["registry", "sync"]).expect(0).stdout.contains("wrote version 2"));
     assert!(lab.cxlake(&["registry", "sync"]).expect(0).stdout.contains("version 2 is up to date"));
     lab.cxlake(&["run", "--date", "2024-01-02"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_in_the_audit_trail_wherever_a_run_is_killed() {
+    let lab = Lab::start(clean()).await;
+    lab.cxlake(&RUN).expect(0);
+    let registry = lab.lake().join("acme/registry");
+    let mut killed = 0;
+    for at in 1..40 {
+        change(&lab, 0, |metric| metric.display_name = format!("Name {at}"));
+        let mut command = lab.command(&RUN);
+        FileFault { at, how: "KILL" }.happen(&mut command, &registry);
+        killed += i32::from(Outcome::of(command).code == -1);
+        lab.cxlake(&RUN).expect(0);
+        lab.cxlake(&["registry", "log"]).expect(0);
+        let told = |event: &Value| event["detail"].as_str().unwrap().contains(&format!("\"Name {at}\""));
+        assert!(events(&registry).iter().any(told), "killed at {at}");
+    }
+    assert!(killed > 5, "{killed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
