@@ -48,14 +48,24 @@ async fn runs_of_neighbouring_windows_do_not_meet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_sleeps_anywhere_while_another_goes_by_changes_nothing_when_it_wakes() {
-    let lab = Lab::start(TenantSettings { latency_ms: 0, ..small() }).await;
+    let mut lab = Lab::start(TenantSettings { latency_ms: 0, ..small() }).await;
+    // Row groups go to the disk once the window is read and before it is planned.
+    lab.add("[lake.parquet]\nrow_group_rows = 50\n");
     lab.cxlake(&RUN).expect(0);
     lab.simulator.change(|tenant| tenant.seed += 1);
-    let changes = count_changes(lab.command(&RUN), lab.folder());
+    // Its temporary files too: between reading and planning there is nothing else to stop at.
+    let temporary = lab.folder().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let command = || {
+        let mut command = lab.command(&RUN);
+        command.env("TMPDIR", &temporary);
+        command
+    };
+    let changes = count_changes(command(), lab.folder());
     let (mut superseded, mut locked) = (0, 0);
     for at in 1..=changes {
         lab.simulator.change(|tenant| tenant.seed += 1);
-        let mut command = lab.command(&RUN);
+        let mut command = command();
         FileFault { at, how: "STOP" }.happen(&mut command, lab.folder());
         let mut sleeper = Running::start(command);
         // The last changes may not come: then it just ends.

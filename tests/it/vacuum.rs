@@ -48,6 +48,9 @@ async fn what_is_left_over_is_shown_then_removed_and_nothing_else() {
     let removed = lab.cxlake(&ALL).expect(0).stdout;
     assert_eq!(removed, shown.replace("would remove", "removed"));
     let after = files(&lab);
+    // The newest done and its plan stay.
+    let newest = after.iter().filter(|file| file.ends_with(".done.json")).max().unwrap();
+    assert!(after.contains(&newest.replace(".done.json", ".plan.json")), "{after:?}");
     let gone = before.iter().filter(|file| !after.contains(file)).count();
     assert_eq!((gone, removed.lines().count()), (before.len() - after.len(), gone + 1));
     let verified = lab.cxlake(&["verify"]).expect(0).stdout;
