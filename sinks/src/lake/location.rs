@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+use std::str::FromStr;
 use std::sync::Arc;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 use std::time::Duration;
@@ -67,10 +69,33 @@ impl LakeLocation {
         }
     }
 
-    /// The options that are the store's own.
+    /// A store's builder with the options that are the store's own; `hint` tells their names.
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-    pub(super) fn store_options(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.options.iter().filter(|(name, _)| *name != STORAGE_CLASS)
+    pub(super) fn configured<Builder, Key: FromStr<Err = object_store::Error>>(
+        &self,
+        builder: Builder,
+        hint: &str,
+        with_config: impl Fn(Builder, Key, &str) -> Builder,
+    ) -> Result<Builder, SinkFailure> {
+        let mut options = self.options.iter().filter(|(name, _)| *name != STORAGE_CLASS);
+        options.try_fold(builder, |builder, (name, value)| {
+            let key = name.parse().map_err(|error: object_store::Error| self.refused(&error.to_string(), hint))?;
+            Ok(with_config(builder, key, value))
+        })
+    }
+
+    /// A lake below a URL's path in a store.
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    pub(super) fn opened(
+        &self,
+        store: Result<impl ObjectStore, object_store::Error>,
+        url: &Url,
+        uploads: Option<Uploads>,
+        hint: &str,
+    ) -> Result<Opened, SinkFailure> {
+        let store = store.map_err(|error| self.refused(&error.to_string(), hint))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| self.refused(&error.to_string(), hint))?;
+        Ok(Opened { store: Arc::new(store), prefix, local_root: None, uploads })
     }
 
     pub(super) fn open(&self) -> Result<Opened, SinkFailure> {
