@@ -10,7 +10,7 @@ help: ## list the entry points
 demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-demo
 	cargo run --locked --bin cxlake -- demo
 
-test: $(PYTHON)/.ready target/npm/.ready target/tools/bin/s3s-fs ## install what the tests need (into target/), and pass all tests
+test: $(PYTHON)/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace
 
 test-slow: test fuzz ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
@@ -48,6 +48,11 @@ target/npm/.ready: Makefile
 target/tools/bin/s3s-fs:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --root target/tools s3s-fs --version 0.14.1 --features binary
 	@rm -rf target/tools/build
+
+# BigQuery's stand-in.
+target/bigquery/.ready: tests/install-bigquery.sh tests/bigquery-requirements.txt
+	tests/install-bigquery.sh target/bigquery
+	@touch $@
 
 # DuckDB's extension for S3 comes from PyPI too, for the tests need no other host.
 $(PYTHON)/.ready: tests/requirements.txt

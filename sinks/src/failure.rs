@@ -13,6 +13,8 @@ pub enum SinkFailureKind {
     Superseded,
     /// The lake is not as its manifests say.
     Mismatch,
+    /// The lake is committed, and the warehouse does not hold it.
+    Load,
     /// A defect of ours.
     Defect,
 }
@@ -48,6 +50,11 @@ impl SinkFailure {
     pub(crate) fn mismatch(message: impl Into<String>) -> Self {
         let hint = "`cxlake verify` lists what is wrong with the lake; a run of the window replaces it".to_owned();
         Self { kind: SinkFailureKind::Mismatch, message: message.into(), hint }
+    }
+
+    #[cfg_attr(not(any(feature = "bigquery", feature = "snowflake")), expect(dead_code, reason = "no warehouse"))]
+    pub(crate) fn load(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: SinkFailureKind::Load, message: message.into(), hint: hint.into() }
     }
 
     pub(crate) fn defect(message: impl Into<String>) -> Self {

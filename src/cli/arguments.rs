@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::days::DayArguments;
 use super::quarantine::QuarantineCommand;
 use super::registry::RegistryCommand;
 use crate::run::{RunRequest, Shard, Span};
@@ -23,12 +24,13 @@ pub(super) struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-    0  committed (also: nothing new)         6  quality gate: rejects, baseline
-    1  a defect of cxlake                    7  incomplete: records do not add up
+    0  committed (also: nothing new)         7  incomplete: records do not add up
+    1  a defect of cxlake                    8  committed, warehouse load failed
     2  usage or configuration                9  another run superseded this one
     3  access: token, permission, region    10  verify: the lake does not match
     4  drift that the policy forbids        99  all empty, with --empty skip
-    5  failing for now: try again later    130, 143  interrupted";
+    5  failing for now: try again later    130, 143  interrupted
+    6  quality gate: rejects, baseline";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -83,7 +85,10 @@ pub(super) enum Command {
     Run(RunCommand),
     /// Show the windows, pages, calls, files and registry changes of a run, without running it
     Plan(PlanCommand),
-    /// Prove that a run can work: configuration, token, region, catalog, quota, lake
+    /// Load committed days into the warehouses of their reports, where they are not there yet
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(LoadCommand),
+    /// Prove that a run can work: configuration, token, region, catalog, quota, lake, warehouses
     Check(SelectionArguments),
     /// Re-read the lake against its manifests: files, hashes, row counts, columns, orphans
     Verify(VerifyCommand),
@@ -156,6 +161,25 @@ pub(super) struct PlanCommand {
     /// Print the list of shards for `run --shard`
     #[arg(long, env = "CXLAKE_JSON", value_parser = BoolishValueParser::new())]
     pub(super) json: bool,
+}
+
+const LOAD_EXAMPLES: &str = "\
+Examples:
+    cxlake load                                      # all that is committed and not loaded yet
+    cxlake load --date 2024-01-01 --warehouse bq";
+
+#[derive(Debug, Args)]
+pub(super) struct LoadCommand {
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+    #[command(flatten)]
+    pub(super) days: DayArguments,
+    /// Only into this warehouse (repeatable)
+    #[arg(long = "warehouse", value_name = "NAME", value_delimiter = ',', env = "CXLAKE_WAREHOUSE")]
+    pub(super) warehouses: Vec<String>,
+    /// Write the summary to a file too
+    #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
+    pub(super) summary_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -9,18 +9,26 @@ use clap::CommandFactory as _;
 use futures::FutureExt as _;
 
 use super::arguments::{
-    Arguments, EmptyChoice, Global, PlanCommand, RunCommand, SchemaKind, SelectionArguments, VacuumCommand,
-    VerifyCommand,
+    Arguments, EmptyChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
+    VacuumCommand, VerifyCommand,
 };
 use super::{render, signals};
 use crate::cxone::Surroundings;
 use crate::run::summary::Summary;
-use crate::run::{self, Environment, RunRecord, VacuumRequest, prometheus_text};
+use crate::run::{self, Environment, LoadRequest, OpenWarehouses, RunRecord, VacuumRequest, prometheus_text};
 use crate::settings::{self, Settings, read_settings};
 use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
 
+/// How long an interrupted process waits for warehouses to end what they do for it.
+const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
-    Environment { surroundings: Surroundings::default(), progress, run_id: uuid::Uuid::now_v7().to_string() }
+    Environment {
+        surroundings: Surroundings::default(),
+        progress,
+        run_id: uuid::Uuid::now_v7().to_string(),
+        warehouses: OpenWarehouses::default(),
+    }
 }
 
 pub(super) fn read_configuration(path: &Path) -> Result<Settings, Failure> {
@@ -71,19 +79,41 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
         write_aside("metrics", command.metrics_file.as_deref(), &prometheus_text(&summary, now));
         summary
     };
-    ending(work, &record, command.summary_file.as_deref(), finished).await
+    ending(work, &environment, &record, command.summary_file.as_deref(), finished).await
+}
+
+pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
+    let environment = environment(Arc::new(NoProgress));
+    let record = RunRecord::new(&environment.run_id);
+    let work = async {
+        let settings = read_configuration(&global.config)?;
+        let request = LoadRequest {
+            selection: command.selection.request(),
+            days: command.days.days()?,
+            warehouses: command.warehouses.iter().filter(|name| !name.is_empty()).cloned().collect(),
+        };
+        run::load(&settings, &request, &environment, &record).await;
+        Ok::<(), Failure>(())
+    };
+    ending(work, &environment, &record, command.summary_file.as_deref(), |summary| summary).await
 }
 
 /// Works until it is done or interrupted, and shows the summary, however it ended.
 pub(super) async fn ending(
     work: impl Future<Output = Result<(), Failure>>,
+    environment: &Environment,
     record: &RunRecord,
     summary_file: Option<&Path>,
     finished: impl FnOnce(Summary) -> Summary,
 ) -> u8 {
     match AssertUnwindSafe(signals::unless_interrupted(work)).catch_unwind().await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(failure)) | Err(failure)) => record.fail(failure),
+        Ok(Ok(Err(failure))) => record.fail(failure),
+        Ok(Err(interruption)) => {
+            record.fail(interruption);
+            // Airflow kills what has not ended a minute after SIGTERM.
+            let _given_up = tokio::time::timeout(CANCEL_PATIENCE, environment.warehouses.cancel()).await;
+        }
         Err(_) => record.fail(Failure::defect("go on: it panicked")),
     }
     show_summary(&finished(record.summary()), summary_file)

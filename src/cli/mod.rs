@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod days;
 mod demo;
 mod logging;
 mod progress;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
     let global = &arguments.global;
     let code = match arguments.command {
         Command::Run(command) => runtime.block_on(commands::run(global, &command, progress)),
+        Command::Load(command) => runtime.block_on(commands::load(global, &command)),
         Command::Plan(command) => runtime.block_on(commands::plan(global, &command)),
         Command::Check(command) => runtime.block_on(commands::check(global, &command)),
         Command::Verify(command) => runtime.block_on(commands::verify(global, &command)),

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{Days, NaiveDate};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
-use super::arguments::{Global, SelectionArguments, day_of_environment};
+use super::arguments::{Global, SelectionArguments};
 use super::commands::{ending, environment, finish, read_configuration};
+use super::days::DayArguments;
 use super::{render, signals};
 use crate::run::{self, CommittedDays, QuarantineRequest, Reject, ReplayRequest, RunRecord};
 use crate::settings::Settings;
@@ -63,20 +63,6 @@ pub(super) struct RejectArguments {
     metric: Option<String>,
 }
 
-/// Days of the tenant's zone, as partitions name them. As with a run, one flag beats all variables.
-#[derive(Clone, Copy, Debug, Args)]
-struct DayArguments {
-    /// One day, as the partition dt has it [env: CXLAKE_DATE]
-    #[arg(long, value_name = "DAY", conflicts_with_all = ["from", "to"])]
-    date: Option<NaiveDate>,
-    /// The first day [env: CXLAKE_FROM]
-    #[arg(long, value_name = "DAY")]
-    from: Option<NaiveDate>,
-    /// The first day that is not meant [env: CXLAKE_TO]
-    #[arg(long, value_name = "DAY")]
-    to: Option<NaiveDate>,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct ReplayCommand {
     #[command(flatten)]
@@ -92,30 +78,6 @@ pub(super) struct ReplayCommand {
     /// Write the summary to a file too
     #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
     summary_file: Option<PathBuf>,
-}
-
-impl DayArguments {
-    fn days(self) -> Result<CommittedDays, Failure> {
-        let Self { date, from, to } = match self {
-            Self { date: None, from: None, to: None } => Self {
-                date: day_of_environment("CXLAKE_DATE")?,
-                from: day_of_environment("CXLAKE_FROM")?,
-                to: day_of_environment("CXLAKE_TO")?,
-            },
-            given => given,
-        };
-        let days = match date {
-            Some(date) => CommittedDays { from: Some(date), to: date.checked_add_days(Days::new(1)) },
-            None => CommittedDays { from, to },
-        };
-        match (days.from, days.to) {
-            (Some(from), Some(to)) if to <= from => {
-                Err(Failure::configuration(format!("find the windows: {from} to {to} is no span"))
-                    .hint("--to is the first day that is not meant"))
-            }
-            _ => Ok(days),
-        }
-    }
 }
 
 impl RejectArguments {
@@ -207,7 +169,7 @@ async fn replay(global: &Global, command: &ReplayCommand) -> u8 {
         run::replay(&settings, &request, &environment, &record).await;
         Ok(())
     };
-    ending(work, &record, command.summary_file.as_deref(), |summary| summary).await
+    ending(work, &environment, &record, command.summary_file.as_deref(), |summary| summary).await
 }
 
 /// A reject for a person: where it stands, and its text with its violations beside their values.

@@ -1,5 +1,7 @@
 //! Proof that a run can work.
 
+use std::collections::BTreeSet;
+
 use cxlake_sinks::lake::{LargeWrites, probe_conditions, probe_large_write, tenant_folder};
 
 use super::preflight::{Preflight, open_lake, prepare};
@@ -16,7 +18,7 @@ pub struct Probe {
     pub outcome: Result<String, Failure>,
 }
 
-/// Probes tenants and lake. Each probe stands alone as far as it can.
+/// Probes tenants, lake and warehouses. Each probe stands alone as far as it can.
 ///
 /// # Errors
 /// Where the request names what the configuration does not have.
@@ -77,6 +79,27 @@ pub async fn check(
             None => "the tenant has none".to_owned(),
         };
         add("quota", Ok(quota));
+    }
+    probes.extend(warehouses(settings, request, environment).await?);
+    Ok(probes)
+}
+
+/// Probes of the warehouses that the reports are loaded into.
+async fn warehouses(
+    settings: &Settings,
+    request: &RunRequest,
+    environment: &Environment,
+) -> Result<Vec<Probe>, Failure> {
+    let names: BTreeSet<&String> = request.reports(settings)?.into_iter().flat_map(|report| &report.load).collect();
+    let mut probes = Vec::new();
+    for name in names {
+        match environment.warehouses.get(settings, name, environment).await {
+            Ok(warehouse) => probes.extend(warehouse.probe().await.into_iter().map(|(what, outcome)| Probe {
+                name: format!("warehouse {name}: {what}"),
+                outcome: outcome.map_err(Failure::from),
+            })),
+            Err(failure) => probes.push(Probe { name: format!("warehouse {name}"), outcome: Err(failure) }),
+        }
     }
     Ok(probes)
 }

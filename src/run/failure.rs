@@ -13,6 +13,7 @@ impl From<SinkFailure> for Failure {
             SinkFailureKind::Unavailable => FailureKind::Unavailable,
             SinkFailureKind::Superseded => FailureKind::Superseded,
             SinkFailureKind::Mismatch => FailureKind::Mismatch,
+            SinkFailureKind::Load => FailureKind::Load,
             SinkFailureKind::Defect => FailureKind::Defect,
         };
         Self::new(kind, failure.message).hint(failure.hint)

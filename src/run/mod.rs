@@ -6,8 +6,10 @@ mod baseline;
 mod baseline_source;
 mod check;
 mod committed;
+mod day_contents;
 mod drift;
 mod failure;
+mod load;
 mod metrics;
 mod pacing;
 mod plan;
@@ -18,8 +20,10 @@ mod registry_store;
 mod replay;
 mod request;
 pub mod summary;
+mod summary_builder;
 mod vacuum;
 mod verify;
+mod warehouses;
 mod window_files;
 mod window_run;
 mod work_folder;
@@ -28,6 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use check::{Probe, check};
 pub use committed::CommittedDays;
+pub use load::{LoadRequest, load};
 pub use metrics::prometheus_text;
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
 pub use quarantine_review::{QuarantineRequest, Reject, RejectCount, count_rejects, read_rejects};
@@ -40,9 +45,11 @@ pub use replay::{ReplayRequest, replay};
 pub use request::{RunRequest, Span};
 pub use vacuum::{VacuumRequest, vacuum};
 pub use verify::verify;
+pub use warehouses::OpenWarehouses;
 
 use preflight::{Preflight, TenantReady, prepare};
-use summary::{Summary, SummaryBuilder, WindowFailure, WindowOutcome, WindowStatus};
+use summary::{Summary, WindowFailure, WindowOutcome, WindowStatus};
+use summary_builder::SummaryBuilder;
 use window_run::{WindowRun, run_window};
 
 use crate::cxone;
@@ -59,6 +66,8 @@ pub struct Environment {
     pub progress: Arc<dyn Progress>,
     /// The run's id.
     pub run_id: String,
+    /// The warehouses that were opened.
+    pub warehouses: OpenWarehouses,
 }
 
 impl Environment {
@@ -158,28 +167,26 @@ async fn run_tenant(
             record.update(|builder| builder.add_window(&report.tenant, &report.name, window, ready.time_zone))
         })
         .collect();
-    for ((report, window), index) in windows.iter().zip(indices) {
-        if let Err(failure) = request::settled(report, window, client.server_now()) {
-            record.update(|builder| builder.window_failed(index, failure.into()));
-            continue;
-        }
-        pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
-        record.update(|builder| builder.window_begun(index));
-        let outcome = tenant.window(&mut ready, report, *window).await;
-        let seen = outcome.as_ref().map_or_else(|fault| &fault.drift, |outcome| &outcome.drift);
-        // At once, for a run may be ended at any time; how many records there were is in the summary.
-        let news = record.update(|builder| builder.not_seen_before(seen));
-        drift::tell(settings, &ready.store, news, false, environment).await;
-        match outcome {
-            Ok(outcome) => record.update(|builder| builder.window_done(index, outcome)),
-            Err(fault) => {
-                tracing::error!(report = report.name, window = window.name(), error = %fault.failure, "the window failed");
-                let goes_on = concerns_one_window(fault.failure.kind);
-                record.update(|builder| builder.window_failed(index, fault));
-                if !goes_on {
-                    break;
-                }
+    for (position, (report, window)) in windows.iter().enumerate() {
+        let index = indices[position];
+        let goes_on = match request::settled(report, window, client.server_now()) {
+            Ok(()) => {
+                pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
+                tenant.window_of_run(&mut ready, report, *window, index).await
             }
+            Err(failure) => {
+                record.update(|builder| builder.window_failed(index, failure.into()));
+                true
+            }
+        };
+        let of_day =
+            |(other, later): &(&ReportSettings, Window)| other.name == report.name && later.date == window.date;
+        if !windows[position + 1..].iter().any(of_day) || !goes_on {
+            let day = windows.iter().zip(&indices).filter(|(window, _)| of_day(window)).map(|(_, index)| *index);
+            tenant.load_day(report, window.date, day.collect()).await;
+        }
+        if !goes_on {
+            break;
         }
     }
     Ok(())
@@ -196,6 +203,45 @@ struct TenantRun<'a> {
 }
 
 impl TenantRun<'_> {
+    /// Runs a window, and says in the record what became of it; false where the next one would fail too.
+    async fn window_of_run(
+        &self,
+        ready: &mut TenantReady,
+        report: &ReportSettings,
+        window: Window,
+        index: usize,
+    ) -> bool {
+        let record = self.record;
+        record.update(|builder| builder.window_begun(index));
+        let outcome = self.window(ready, report, window).await;
+        let seen = outcome.as_ref().map_or_else(|fault| &fault.drift, |outcome| &outcome.drift);
+        // At once, for a run may be ended at any time; how many records there were is in the summary.
+        let news = record.update(|builder| builder.not_seen_before(seen));
+        drift::tell(self.settings, &ready.store, news, false, self.environment).await;
+        match outcome {
+            Ok(outcome) => {
+                record.update(|builder| builder.window_done(index, outcome));
+                true
+            }
+            Err(fault) => {
+                tracing::error!(report = report.name, window = window.name(), error = %fault.failure, "the window failed");
+                let goes_on = concerns_one_window(fault.failure.kind);
+                record.update(|builder| builder.window_failed(index, fault));
+                goes_on
+            }
+        }
+    }
+
+    /// Loads a day, of which this run has run its last window, where any of them is in the lake.
+    async fn load_day(&self, report: &ReportSettings, date: chrono::NaiveDate, mut windows: Vec<usize>) {
+        windows.retain(|index| self.record.update(|builder| builder.is_in_lake(*index)));
+        if windows.is_empty() {
+            return;
+        }
+        let Self { settings, environment, record, preflight, .. } = *self;
+        load::DayLoads { settings, lake: &preflight.lake, environment, record }.day(report, date, &windows).await;
+    }
+
     /// Runs a window. Where the tenant refuses it, its catalog may have changed since the run began:
     /// then the run looks again, once, and goes on under the new version.
     async fn window(
@@ -267,6 +313,7 @@ fn concerns_one_window(kind: FailureKind) -> bool {
         | FailureKind::Configuration
         | FailureKind::Access
         | FailureKind::Drift
+        | FailureKind::Load
         | FailureKind::Unavailable
         | FailureKind::Interrupted
         | FailureKind::Terminated => false,

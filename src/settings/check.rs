@@ -10,6 +10,7 @@ use super::file::{
     Alerts, Baseline, Column, CustomMetricSelection, File, Lake, Limits, Parquet, Report, Tenant, Webhook,
 };
 use super::read::Surroundings;
+use super::warehouses;
 use super::{AlertSettings, Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
 use crate::vocabulary::{ColumnType, Failure, Secret, is_plain_name, is_private, nearest_name, snake_case};
 
@@ -53,7 +54,9 @@ pub(super) fn settings(file: File, surroundings: &Surroundings<'_>) -> Result<Se
         return Err(Failure::configuration(format!("read quarantine.mask: \"{pointer}\" is no JSON Pointer"))
             .hint("write the field's path: mask = [\"/customerPhone\", \"/customMetrics/cm_1a2b\"]"));
     }
-    Ok(Settings { tenants, reports, lake, alerts, masked })
+    let warehouses = warehouses::warehouses(file.warehouses, surroundings)?;
+    warehouses::check_loads(&reports, &warehouses, &lake.url)?;
+    Ok(Settings { tenants, reports, lake, warehouses, alerts, masked })
 }
 
 fn alerts(file: Alerts, surroundings: &Surroundings<'_>) -> Result<AlertSettings, Failure> {
@@ -133,7 +136,7 @@ fn time_zone(place: &str, name: &str) -> Result<Tz, Failure> {
 }
 
 /// A URL that a token may be sent to: HTTPS, or HTTP to a loopback address (tenant API).
-fn host_url(place: &str, text: &str, allow_private: bool) -> Result<String, Failure> {
+pub(super) fn host_url(place: &str, text: &str, allow_private: bool) -> Result<String, Failure> {
     let refuse = |what: &str| {
         Err(Failure::configuration(format!("read {place}: {what} in \"{text}\""))
             .hint("write https://HOST; http:// is for loopback addresses only"))
@@ -234,6 +237,7 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
     let metrics: Vec<_> = file.metrics.iter().map(|source| column(source, ColumnType::Number)).collect();
     distinct_names(&place, group_by.iter().chain(&metrics))?;
     time_column(&place, file.time_column.as_deref(), group_by.iter().chain(&metrics))?;
+    let table = warehouses::table_name(&name, file.table)?;
     Ok(ReportSettings {
         name,
         tenant: file.tenant,
@@ -253,6 +257,8 @@ fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {
         group: file.filter.group,
         policy: file.policy,
         baseline: file.baseline,
+        load: file.load,
+        table,
     })
 }
 

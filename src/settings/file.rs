@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::warehouse_file::Warehouse;
 use crate::vocabulary::{ColumnType, Constraints, ExactNumber};
 
 /// `cxlake.toml`.
@@ -21,6 +22,9 @@ pub struct File {
     pub reports: BTreeMap<String, Report>,
     /// Where the Parquet goes.
     pub lake: Lake,
+    /// Where committed days are loaded to, by name.
+    #[serde(default)]
+    pub warehouses: BTreeMap<String, Warehouse>,
     /// Who is told of drift.
     #[serde(default)]
     pub alerts: Alerts,
@@ -216,6 +220,11 @@ pub struct Report {
     pub policy: Policy,
     /// What a window's totals must be before it is published.
     pub baseline: Option<Baseline>,
+    /// The warehouses that committed days are loaded into, by their names in this file.
+    #[serde(default)]
+    pub load: Vec<String>,
+    /// The table there; the report's name if left out.
+    pub table: Option<String>,
 }
 
 /// Totals that a window's must equal before it is published: of a `file`, or by `aggregate`.

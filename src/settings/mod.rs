@@ -5,6 +5,8 @@ mod check;
 pub mod file;
 pub mod limits;
 mod read;
+pub mod warehouse_file;
+mod warehouses;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ pub use file::{
     Baseline, CustomMetric, CustomMetricSelection, DriftPolicy, Group, Limits, Policy, UnknownKeyPolicy, WindowLength,
 };
 pub use read::{Surroundings, read_settings};
+pub use warehouses::{SnowflakeSecret, WarehouseKind};
 
 use crate::vocabulary::{ColumnType, Constraints, Secret};
 
@@ -26,6 +29,8 @@ pub struct Settings {
     pub reports: BTreeMap<String, ReportSettings>,
     /// Where the Parquet goes.
     pub lake: LakeSettings,
+    /// Where committed days are loaded to, by name.
+    pub warehouses: BTreeMap<String, WarehouseSettings>,
     /// Who is told of drift.
     pub alerts: AlertSettings,
     /// JSON Pointers of fields of rejects whose values are never shown.
@@ -107,6 +112,28 @@ pub struct ReportSettings {
     pub policy: Policy,
     /// What a window's totals must be.
     pub baseline: Option<Baseline>,
+    /// The warehouses that committed days are loaded into.
+    pub load: Vec<String>,
+    /// The table there.
+    pub table: String,
+}
+
+impl ReportSettings {
+    /// The table of its rejects.
+    pub fn quarantine_table(&self) -> String {
+        format!("{}_quarantine", self.table)
+    }
+}
+
+/// A warehouse.
+#[derive(Clone, Debug)]
+pub struct WarehouseSettings {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether rejects are loaded too.
+    pub load_quarantine: bool,
+    /// What it is.
+    pub kind: WarehouseKind,
 }
 
 /// A column that a key of `group_by` or `metrics` fills.

@@ -23,6 +23,8 @@ pub enum FailureKind {
     Quality,
     /// The records do not add up to the source's total.
     Incomplete,
+    /// The lake is committed, and the warehouse does not hold it.
+    Load,
     /// Another run superseded this one.
     Superseded,
     /// The lake does not match its manifests.
@@ -44,6 +46,7 @@ impl FailureKind {
             Self::Unavailable => 5,
             Self::Quality => 6,
             Self::Incomplete => 7,
+            Self::Load => 8,
             Self::Superseded => 9,
             Self::Mismatch => 10,
             Self::Interrupted => 130,
@@ -63,8 +66,9 @@ impl FailureKind {
             Self::Quality => 5,
             Self::Mismatch => 6,
             Self::Incomplete => 7,
-            Self::Superseded => 8,
-            Self::Unavailable => 9,
+            Self::Load => 8,
+            Self::Superseded => 9,
+            Self::Unavailable => 10,
         }
     }
 }

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 8] = [
     &["cli"],
 ];
 /// The same of the crate `sinks`.
-const SINK_FLOORS: [&[&str]; 3] = [&["failure"], &["parquet"], &["lake"]];
+const SINK_FLOORS: [&[&str]; 4] = [&["failure"], &["parquet"], &["lake"], &["warehouse"]];
 /// What a module never names.
 const NEVER: [(&str, &[&str]); 10] = [
     ("vocabulary", &["tokio", "arrow", "reqwest", "async fn"]),

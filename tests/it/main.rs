@@ -31,3 +31,6 @@ mod tenants;
 mod two_validators;
 mod vacuum;
 mod versions;
+mod warehouse_faults;
+mod warehouse_kills;
+mod warehouses;

@@ -48,6 +48,23 @@ pub async fn committed_windows(
     Ok(found.into_iter().map(address).collect())
 }
 
+/// The windows of one day of a report that were ever committed, in order.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn committed_windows_of(
+    lake: &Lake,
+    tenant: &str,
+    report: &str,
+    date: NaiveDate,
+) -> Result<Vec<WindowAddress>, SinkFailure> {
+    let address = |window: String| WindowAddress { tenant: tenant.to_owned(), report: report.to_owned(), date, window };
+    let listed = lake.list(&address(String::new()).manifests(date)).await?;
+    let names = listed.iter().filter_map(|(key, _)| ManifestName::parse(key.rsplit('/').next()?));
+    let windows: BTreeSet<String> = names.filter(|name| name.is_done).map(|name| name.window).collect();
+    Ok(windows.into_iter().map(address).collect())
+}
+
 /// An object on the disk, and the promise that it keeps.
 #[derive(Debug)]
 pub struct StoredObject {

@@ -27,7 +27,7 @@ mod vacuum;
 mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
-pub use committed::{StoredObject, committed_windows};
+pub use committed::{StoredObject, committed_windows, committed_windows_of};
 pub use conformance::{Check, conformance};
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
 pub use location::LakeLocation;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use cxlake::cxone::Surroundings;
 use cxlake::run::summary::Summary;
-use cxlake::run::{Environment, RunRecord, RunRequest, Span, run};
+use cxlake::run::{Environment, OpenWarehouses, RunRecord, RunRequest, Span, run};
 use cxlake::settings::{self, read_settings};
 use cxlake::vocabulary::{Clock, NoProgress, Randomness};
 
@@ -66,6 +66,7 @@ pub(crate) async fn run_here(lab: &Lab, from: &str, to: &str, clock: Arc<dyn Clo
         surroundings: Surroundings { clock, randomness: Arc::new(NoJitter) },
         progress: Arc::new(NoProgress),
         run_id: "here".to_owned(),
+        warehouses: OpenWarehouses::default(),
     };
     let span = Span::Days { from: from.parse().unwrap(), to: to.parse().unwrap() };
     let request = RunRequest { tenants: Vec::new(), reports: Vec::new(), span, skip_committed: false, look_back: true };

@@ -11,6 +11,7 @@ mod s3;
 mod store_proxy;
 mod stores;
 mod tls;
+mod warehouses;
 mod window;
 
 pub(crate) use file_faults::{FileFault, count_changes};
@@ -23,4 +24,5 @@ pub(crate) use s3::S3Server;
 pub(crate) use store_proxy::{Fate, StoreProxy, StoreRequest};
 pub(crate) use stores::StoreServer;
 pub(crate) use tls::TlsServer;
+pub(crate) use warehouses::{BigQueryServer, SnowflakeServer, WarehouseServer};
 pub(crate) use window::{commit_files, footer, window_address};

@@ -21,19 +21,19 @@ pub(crate) struct StoreServer {
     port: u16,
     url: String,
     options: Vec<(&'static str, String)>,
-    _behind: Option<S3Server>,
+    behind: Option<S3Server>,
     _folder: Option<TempDir>,
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A server that ends with this, also where it does not start.
-struct Process(Child);
+pub(super) struct Process(Child);
 
 impl Process {
-    fn start(mut command: Command, port: u16) -> Self {
+    pub(super) fn start(mut command: Command, port: u16) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = Self(command.spawn().unwrap());
         for _ in 0..300 {
@@ -53,7 +53,7 @@ impl Drop for Process {
     }
 }
 
-fn tool(path: &str) -> std::path::PathBuf {
+pub(super) fn tool(path: &str) -> std::path::PathBuf {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(path);
     assert!(tool.exists(), "{} is missing: `make test` installs it", tool.display());
     tool
@@ -78,7 +78,7 @@ impl StoreServer {
             ("endpoint", account),
             ("allow_http", "true".to_owned()),
         ];
-        Self { _process: process, port, url: "az://lake/cxone".to_owned(), options, _behind: None, _folder: None }
+        Self { _process: process, port, url: "az://lake/cxone".to_owned(), options, behind: None, _folder: None }
     }
 
     /// A front that speaks Google Cloud Storage's protocol and wants a token of a service account.
@@ -96,7 +96,7 @@ impl StoreServer {
             port,
             url: "gs://lake/cxone".to_owned(),
             options,
-            _behind: Some(behind),
+            behind: Some(behind),
             _folder: None,
         }
     }
@@ -122,13 +122,18 @@ impl StoreServer {
             port,
             url: "s3://lake/cxone".to_owned(),
             options,
-            _behind: None,
+            behind: None,
             _folder: Some(folder),
         }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The S3 server that has the objects, where there is one.
+    pub(crate) fn behind(&self) -> Option<&S3Server> {
+        self.behind.as_ref()
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -1,0 +1,303 @@
+//! Committed days into warehouses.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use cxlake_sinks::failure::SinkFailureKind;
+use cxlake_sinks::lake::{Lake, ObjectKind, WindowCommit};
+use cxlake_sinks::warehouse::{LoadedDay, TableLoad, Warehouse};
+
+use super::committed::{self, CommittedDays, CommittedWindow};
+use super::day_contents::DayContents;
+use super::preflight::lake_location;
+use super::registry_store::RegistryStore;
+use super::summary::{LoadStatus, TableSummary, WarehouseLoad, WindowOutcome, WindowStatus};
+use super::{Environment, RunRecord, RunRequest};
+use crate::settings::{ReportSettings, Settings};
+use crate::vocabulary::{Failure, FailureKind, nearest_name};
+
+/// How often a day that is committed anew while it is loaded is looked at again.
+const DAY_LOOKS: u32 = 5;
+
+/// What to load, and where to.
+#[derive(Clone, Debug)]
+pub struct LoadRequest {
+    /// Tenants and reports; its span is not used.
+    pub selection: RunRequest,
+    /// The days.
+    pub days: CommittedDays,
+    /// Warehouses by name; all that reports name, if empty.
+    pub warehouses: Vec<String>,
+}
+
+/// Loads the committed days that warehouses do not hold yet. The tenant is not called. Whatever
+/// happens stands in `record`.
+pub async fn load(settings: &Settings, request: &LoadRequest, environment: &Environment, record: &RunRecord) {
+    if let Err(failure) = load_reports(settings, request, environment, record).await {
+        record.fail(failure);
+    }
+}
+
+async fn load_reports(
+    settings: &Settings,
+    request: &LoadRequest,
+    environment: &Environment,
+    record: &RunRecord,
+) -> Result<(), Failure> {
+    let reports = reports(settings, request)?;
+    let lake = Lake::open_existing(&lake_location(&settings.lake))?;
+    let loads = DayLoads { settings, lake: &lake, environment, record };
+    for report in reports {
+        let of_report = RunRequest { reports: vec![report.name.clone()], ..request.selection.clone() };
+        let windows = committed::find(settings, &of_report, request.days, &lake).await?;
+        let mut days: BTreeMap<NaiveDate, Vec<(usize, &CommittedWindow<'_>)>> = BTreeMap::new();
+        for found in &windows {
+            let index = record
+                .update(|builder| builder.add_window(&report.tenant, &report.name, &found.window, found.time_zone));
+            let commit = WindowCommit { lake: &lake, address: &found.address };
+            let outcome =
+                WindowOutcome::of(&found.done, WindowStatus::Unchanged, lake.uri(&commit.manifest(&found.done)));
+            record.update(|builder| builder.window_done(index, outcome));
+            days.entry(found.address.date).or_default().push((index, found));
+        }
+        let (Some(first), Some(last)) = (days.keys().next().copied(), days.keys().next_back().copied()) else {
+            continue;
+        };
+        for name in report.load.iter().filter(|name| is_asked(&request.warehouses, name)) {
+            loads.warehouse_days(report, name, &days, (first, last)).await;
+        }
+    }
+    Ok(())
+}
+
+fn is_asked(asked: &[String], name: &String) -> bool {
+    asked.is_empty() || asked.contains(name)
+}
+
+fn reports<'a>(settings: &'a Settings, request: &LoadRequest) -> Result<Vec<&'a ReportSettings>, Failure> {
+    if let Some(unknown) = request.warehouses.iter().find(|name| !settings.warehouses.contains_key(*name)) {
+        let failure = Failure::configuration(format!(
+            "find the warehouse \"{unknown}\": the configuration has none of that name"
+        ));
+        return Err(match nearest_name(unknown, settings.warehouses.keys().map(String::as_str)) {
+            Some(nearest) => failure.hint(format!("did you mean \"{nearest}\"?")),
+            None => failure.hint(format!("add [warehouses.{unknown}]")),
+        });
+    }
+    let mut reports = request.selection.reports(settings)?;
+    reports.retain(|report| report.load.iter().any(|name| is_asked(&request.warehouses, name)));
+    if reports.is_empty() {
+        return Err(Failure::configuration("find a report to load: none of that choice names a warehouse")
+            .hint("add load = [\"NAME\"] to the report, and [warehouses.NAME]"));
+    }
+    Ok(reports)
+}
+
+/// What days are loaded with.
+pub(super) struct DayLoads<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) lake: &'a Lake,
+    pub(super) environment: &'a Environment,
+    pub(super) record: &'a RunRecord,
+}
+
+impl DayLoads<'_> {
+    /// Loads a day into all warehouses of its report; `windows` are those of the summary.
+    pub(super) async fn day(&self, report: &ReportSettings, date: NaiveDate, windows: &[usize]) {
+        for name in &report.load {
+            let outcome = self.try_day(report, name, date, None, None).await;
+            self.note(report, name, date, windows, outcome);
+        }
+    }
+
+    /// Loads the days of a report that a warehouse does not hold.
+    async fn warehouse_days(
+        &self,
+        report: &ReportSettings,
+        name: &str,
+        days: &BTreeMap<NaiveDate, Vec<(usize, &CommittedWindow<'_>)>>,
+        span: (NaiveDate, NaiveDate),
+    ) {
+        let mut known = None;
+        for (date, windows) in days {
+            let indices: Vec<usize> = windows.iter().map(|(index, _)| *index).collect();
+            if known.is_none() {
+                known = self.known_days(report, name, windows, *date, span).await.ok();
+            }
+            let seen = windows.iter().all(|(_, found)| found.history.settled().is_some()).then(|| {
+                DayContents::of(
+                    *date,
+                    windows.iter().map(|(_, found)| (found.address.clone(), found.done.clone())).collect(),
+                )
+            });
+            let outcome = self.try_day(report, name, *date, seen, known.as_ref()).await;
+            self.note(report, name, *date, &indices, outcome);
+        }
+    }
+
+    /// What a warehouse holds of the span, in one look.
+    async fn known_days(
+        &self,
+        report: &ReportSettings,
+        name: &str,
+        windows: &[(usize, &CommittedWindow<'_>)],
+        date: NaiveDate,
+        (first, last): (NaiveDate, NaiveDate),
+    ) -> Result<KnownDays, Failure> {
+        let warehouse = self.environment.warehouses.get(self.settings, name, self.environment).await?;
+        let registry = RegistryStore::open_to_read(self.settings, &report.tenant, self.lake)?;
+        let contents = DayContents::of(
+            date,
+            windows.iter().map(|(_, found)| (found.address.clone(), found.done.clone())).collect(),
+        );
+        let mut known = KnownDays::new();
+        for kind in self.kinds(name) {
+            let table = contents.load(report, kind, self.lake, &registry).await?.table;
+            known.insert(kind, warehouse.loaded_days(&table, first, last).await?);
+        }
+        Ok(known)
+    }
+
+    /// The accepted rows, and the rejects where the warehouse takes them.
+    fn kinds(&self, name: &str) -> Vec<ObjectKind> {
+        match self.settings.warehouses.get(name) {
+            Some(warehouse) if warehouse.load_quarantine => vec![ObjectKind::Data, ObjectKind::Quarantine],
+            _ => vec![ObjectKind::Data],
+        }
+    }
+
+    async fn try_day(
+        &self,
+        report: &ReportSettings,
+        name: &str,
+        date: NaiveDate,
+        mut seen: Option<DayContents>,
+        known: Option<&KnownDays>,
+    ) -> Result<WarehouseLoad, Failure> {
+        let warehouse = self.environment.warehouses.get(self.settings, name, self.environment).await?;
+        let registry = RegistryStore::open_to_read(self.settings, &report.tenant, self.lake)?;
+        let mut tables = Vec::new();
+        for kind in self.kinds(name) {
+            let known = known.and_then(|known| known.get(&kind));
+            let table = TableDay { loads: self, report, date, kind, warehouse: &warehouse, registry: &registry };
+            tables.push(table.ensure(seen.take(), known.map(|days| days.get(&date).cloned())).await?);
+        }
+        let is_unchanged = tables.iter().all(|(status, _)| *status == LoadStatus::Unchanged);
+        let status = if is_unchanged { LoadStatus::Unchanged } else { LoadStatus::Loaded };
+        let mut tables = tables.into_iter().map(|(_, table)| table);
+        Ok(WarehouseLoad { status, data: tables.next(), quarantine: tables.next(), error: None })
+    }
+
+    fn note(
+        &self,
+        report: &ReportSettings,
+        name: &str,
+        date: NaiveDate,
+        windows: &[usize],
+        outcome: Result<WarehouseLoad, Failure>,
+    ) {
+        match &outcome {
+            Ok(load) => tracing::info!(
+                report = report.name,
+                warehouse = name,
+                date = date.to_string(),
+                status = load.status.name(),
+                "the day is in the warehouse"
+            ),
+            Err(failure) => {
+                tracing::error!(report = report.name, warehouse = name, date = date.to_string(), error = %failure, "the load failed");
+            }
+        }
+        self.record.update(|builder| builder.day_loaded(windows, name, outcome));
+    }
+}
+
+/// What a warehouse holds, by table.
+type KnownDays = std::collections::HashMap<ObjectKind, BTreeMap<NaiveDate, LoadedDay>>;
+
+/// A day of one table.
+struct TableDay<'a> {
+    loads: &'a DayLoads<'a>,
+    report: &'a ReportSettings,
+    date: NaiveDate,
+    kind: ObjectKind,
+    warehouse: &'a Arc<dyn Warehouse>,
+    registry: &'a RegistryStore,
+}
+
+impl TableDay<'_> {
+    /// Sees to it that the table holds what is committed. A day that is committed anew meanwhile is
+    /// looked at again, for the newest commit counts, whoever loads it.
+    async fn ensure(
+        &self,
+        mut seen: Option<DayContents>,
+        mut known: Option<Option<LoadedDay>>,
+    ) -> Result<(LoadStatus, TableSummary), Failure> {
+        let mut failure = None;
+        for _ in 0..DAY_LOOKS {
+            let contents = match seen.take() {
+                Some(contents) => contents,
+                None => DayContents::read(self.loads.lake, self.report, self.date).await?,
+            };
+            let mut load = contents.load(self.report, self.kind, self.loads.lake, self.registry).await?;
+            let held = match known.take() {
+                Some(held) => held,
+                None => self.warehouse.loaded_days(&load.table, self.date, self.date).await?.remove(&self.date),
+            };
+            match held {
+                Some(held) if held.sequence > load.sequence => {
+                    failure = Some(self.older_than_loaded(&load, &held));
+                    continue;
+                }
+                Some(held) if held.content_sha256 == load.content_sha256 && held.rows == load.rows => {
+                    return Ok((LoadStatus::Unchanged, summary(&load, held.rows, None)));
+                }
+                // Somebody changed the table, or an older load ended after a newer one.
+                Some(held) => load.again = held.content_sha256 == load.content_sha256,
+                None => {}
+            }
+            match self.warehouse.load(&load).await {
+                Ok(loaded) if !self.is_changed(&load).await? => {
+                    return Ok((LoadStatus::Loaded, summary(&load, loaded.rows, Some(loaded.job))));
+                }
+                Ok(_) => {}
+                Err(refused) if refused.kind != SinkFailureKind::Superseded && !self.is_changed(&load).await? => {
+                    return Err(refused.into());
+                }
+                Err(refused) => failure = Some(refused.into()),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Failure::new(
+                FailureKind::Load,
+                format!("load {} of reports.{}: it is committed anew again and again", self.date, self.report.name),
+            )
+            .hint("`cxlake load` loads it when that has come to rest")
+        }))
+    }
+
+    /// Whether something else is committed now than what was loaded.
+    async fn is_changed(&self, load: &TableLoad) -> Result<bool, Failure> {
+        Ok(DayContents::read(self.loads.lake, self.report, self.date).await?.sha256() != load.content_sha256)
+    }
+
+    fn older_than_loaded(&self, load: &TableLoad, held: &LoadedDay) -> Failure {
+        Failure::new(
+            FailureKind::Load,
+            format!(
+                "load {} of reports.{}: the warehouse holds commit {} of it, and the lake only {}",
+                self.date, self.report.name, held.sequence, load.sequence
+            ),
+        )
+        .hint(format!(
+            "where the lake was made anew, delete the rows of {} from {}; then `cxlake load`",
+            load.table.name,
+            cxlake_sinks::warehouse::LOADS_TABLE
+        ))
+    }
+}
+
+fn summary(load: &TableLoad, rows: u64, job: Option<String>) -> TableSummary {
+    TableSummary { table: load.table.name.clone(), rows, job }
+}

@@ -1,0 +1,206 @@
+//! A run's summary while the run goes on.
+
+use chrono_tz::Tz;
+
+use super::drift;
+use super::summary::{
+    ApiSummary, ErrorSummary, LoadStatus, RowSummary, RunStatus, SUMMARY_FORMAT, Summary, WarehouseLoad, WindowBounds,
+    WindowFailure, WindowOutcome, WindowStatus, WindowSummary,
+};
+use crate::cxone::Client;
+use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally};
+use crate::window::Window;
+
+/// A summary on its way.
+#[derive(Debug)]
+pub(super) struct SummaryBuilder {
+    run_id: String,
+    windows: Vec<WindowSummary>,
+    drift: Vec<DriftEvent>,
+    warnings: Vec<String>,
+    clients: Vec<Client>,
+    in_progress: Option<usize>,
+    failures: Vec<Failure>,
+    rejects: RejectTally,
+}
+
+impl SummaryBuilder {
+    pub(super) fn new(run_id: &str) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            windows: Vec::new(),
+            drift: Vec::new(),
+            warnings: Vec::new(),
+            clients: Vec::new(),
+            in_progress: None,
+            failures: Vec::new(),
+            rejects: RejectTally::new(),
+        }
+    }
+
+    pub(super) fn add_window(&mut self, tenant: &str, report: &str, window: &Window, zone: Tz) -> usize {
+        self.windows.push(WindowSummary {
+            tenant: tenant.to_owned(),
+            report: report.to_owned(),
+            window: WindowBounds::of(window, zone),
+            status: WindowStatus::NotStarted,
+            restated: false,
+            rows: RowSummary::default(),
+            files: None,
+            bytes: None,
+            manifest: None,
+            registry_version: None,
+            load: None,
+            error: None,
+        });
+        self.windows.len() - 1
+    }
+
+    pub(super) fn window_done(&mut self, index: usize, outcome: WindowOutcome) {
+        self.add_drift(outcome.drift);
+        for (reason, count) in outcome.rejects {
+            *self.rejects.entry(reason).or_default() += count;
+        }
+        self.in_progress = None;
+        let window = &mut self.windows[index];
+        window.status = outcome.status;
+        window.restated = outcome.restated;
+        window.rows = RowSummary::of(outcome.rows);
+        window.files = Some(outcome.files);
+        window.bytes = Some(outcome.bytes);
+        window.manifest = Some(outcome.manifest);
+        window.registry_version = Some(outcome.registry_version);
+    }
+
+    pub(super) fn window_failed(&mut self, index: usize, fault: WindowFailure) {
+        self.add_drift(fault.drift);
+        self.in_progress = None;
+        let window = &mut self.windows[index];
+        window.status = WindowStatus::Failed;
+        window.error = Some(ErrorSummary::of(&fault.failure));
+        if let Some(rows) = fault.rows {
+            window.rows = RowSummary::of(rows);
+        }
+        self.failures.push(fault.failure);
+    }
+
+    /// The windows of a day are in a warehouse, or are not.
+    pub(super) fn day_loaded(&mut self, windows: &[usize], warehouse: &str, outcome: Result<WarehouseLoad, Failure>) {
+        let load = outcome.unwrap_or_else(|failure| {
+            let error = Some(ErrorSummary::of(&failure));
+            self.failures.push(failure);
+            WarehouseLoad { status: LoadStatus::Failed, data: None, quarantine: None, error }
+        });
+        for index in windows {
+            self.windows[*index].load.get_or_insert_default().insert(warehouse.to_owned(), load.clone());
+        }
+    }
+
+    /// Whether a window is in the lake.
+    pub(super) fn is_in_lake(&self, index: usize) -> bool {
+        in_lake(&self.windows[index])
+    }
+
+    pub(super) fn rejects(&self) -> RejectTally {
+        self.rejects.clone()
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
+        if let Some(index) = self.in_progress.take() {
+            self.windows[index].status = WindowStatus::Failed;
+            self.windows[index].error = Some(ErrorSummary::of(&failure));
+        }
+        self.failures.push(failure);
+    }
+
+    /// Those events of keys that no window of the run had before.
+    pub(super) fn not_seen_before(&self, events: &[DriftEvent]) -> Vec<DriftEvent> {
+        let is_new = |event: &&DriftEvent| !self.drift.iter().any(|known| drift::is_same_key(known, event));
+        events.iter().filter(is_new).cloned().collect()
+    }
+
+    pub(super) fn add_drift(&mut self, drift: Vec<DriftEvent>) {
+        drift.into_iter().for_each(|event| drift::merge(&mut self.drift, event));
+    }
+
+    /// What an operator should know, each once.
+    pub(super) fn add_warnings(&mut self, warnings: &[String]) {
+        let new: Vec<String> = warnings.iter().filter(|warning| !self.warnings.contains(warning)).cloned().collect();
+        self.warnings.extend(new);
+    }
+
+    /// A client whose calls count, also those that are still made.
+    pub(super) fn add_client(&mut self, client: Client) {
+        self.clients.push(client);
+    }
+
+    /// A window is being read.
+    pub(super) fn window_begun(&mut self, index: usize) {
+        self.in_progress = Some(index);
+    }
+
+    fn api(&self) -> ApiSummary {
+        self.clients.iter().map(Client::counts).fold(ApiSummary::default(), |sum, counts| ApiSummary {
+            requests: sum.requests + counts.requests,
+            throttled: sum.throttled + counts.throttled,
+            retries: sum.retries + counts.retries,
+        })
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let worst = self.failures.iter().min_by_key(|failure| failure.kind.rank());
+        let retry_after_seconds = worst.and_then(|worst| {
+            let same = self.failures.iter().filter(|failure| failure.kind == worst.kind);
+            same.filter_map(|failure| failure.retry_after_seconds).max()
+        });
+        Summary {
+            format: SUMMARY_FORMAT,
+            status: self.status(worst),
+            exit_code: worst.map_or(0, |failure| failure.kind.exit_code()),
+            run_id: self.run_id.clone(),
+            windows: self.windows.clone(),
+            restated: self.windows.iter().filter(|window| window.restated).count() as u64,
+            drift: self.drift.clone(),
+            warnings: [self.warnings.clone(), self.lonely_empty_windows()].concat(),
+            api: self.api(),
+            retry_after_seconds,
+            error: worst.map(ErrorSummary::of),
+        }
+    }
+
+    /// A window without a record beside one with some: a wrong region answers like that.
+    fn lonely_empty_windows(&self) -> Vec<String> {
+        let neighbours = |window: &WindowSummary, other: &WindowSummary| {
+            other.report == window.report
+                && other.tenant == window.tenant
+                && (other.window.end == window.window.start || other.window.start == window.window.end)
+                && other.rows.expected.is_some_and(|expected| expected > 0)
+        };
+        let empty = self.windows.iter().filter(|window| {
+            window.status == WindowStatus::Empty && self.windows.iter().any(|other| neighbours(window, other))
+        });
+        empty
+            .map(|window| {
+                let WindowBounds { start, end, .. } = &window.window;
+                format!(
+                    "{} {}: the window {start} to {end} is empty, and one beside it is not",
+                    window.tenant, window.report
+                )
+            })
+            .collect()
+    }
+
+    fn status(&self, worst: Option<&Failure>) -> RunStatus {
+        match worst.map(|failure| failure.kind) {
+            Some(FailureKind::Interrupted | FailureKind::Terminated) => RunStatus::Interrupted,
+            Some(_) if self.windows.iter().any(in_lake) => RunStatus::Partial,
+            Some(_) => RunStatus::Failed,
+            None if self.windows.iter().all(|window| window.status == WindowStatus::Empty) => RunStatus::Empty,
+            None => RunStatus::Ok,
+        }
+    }
+}
+
+fn in_lake(window: &WindowSummary) -> bool {
+    matches!(window.status, WindowStatus::Committed | WindowStatus::Unchanged | WindowStatus::Empty)
+}
