@@ -94,6 +94,22 @@ fn reports<'a>(settings: &'a Settings, request: &LoadRequest) -> Result<Vec<&'a 
     Ok(reports)
 }
 
+/// Stops a run before it commits anything whose load could never work. A warehouse that cannot be
+/// reached now is another matter: the lake goes first.
+pub(super) async fn refuse_unusable_warehouses(
+    settings: &Settings,
+    reports: &[&ReportSettings],
+    environment: &Environment,
+) -> Result<(), Failure> {
+    for name in reports.iter().flat_map(|report| &report.load) {
+        match environment.warehouses.get(settings, name, environment).await {
+            Err(failure) if failure.kind == FailureKind::Configuration => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What days are loaded with.
 pub(super) struct DayLoads<'a> {
     pub(super) settings: &'a Settings,

@@ -124,6 +124,7 @@ async fn run_tenants(
     request.check_span()?;
     let reports = request.reports(settings)?;
     let preflight = Preflight::open(settings)?;
+    load::refuse_unusable_warehouses(settings, &reports, environment).await?;
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
         record.update(|builder| builder.add_client(client.clone()));

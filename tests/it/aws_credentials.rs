@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cxlake_simulator::TenantSettings;
 
-use crate::support::{Lab, Outcome, S3Server, StoreProxy, tenant};
+use crate::support::{Fate, Helper, Lab, Outcome, S3Server, StoreProxy, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -50,15 +50,65 @@ impl Account {
     fn run(&self, profile: &str, configuration: &str) -> Outcome {
         let file = self.lab.folder().join("aws-config");
         std::fs::write(&file, configuration).unwrap();
+        let mut command = self.command();
+        command.env("AWS_CONFIG_FILE", &file).env("AWS_PROFILE", profile).env("AWS_EC2_METADATA_DISABLED", "true");
+        Outcome::of(command)
+    }
+
+    /// A run on a machine without any keys.
+    fn command(&self) -> Command {
         let mut command = self.lab.command(&RUN);
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"] {
             command.env_remove(name);
         }
-        command.env("AWS_CONFIG_FILE", &file).env("AWS_PROFILE", profile).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_CONFIG_FILE", self.lab.folder().join("none"));
         command.env("AWS_SHARED_CREDENTIALS_FILE", self.lab.folder().join("none"));
         command.env("AWS_ENDPOINT_URL_STS", format!("http://127.0.0.1:{}", self.proxy.port()));
-        Outcome::of(command)
+        command
     }
+
+    /// Runs a day as the machine that these variables make of this one; whose keys the store saw.
+    fn run_on(&self, machine: &[(&str, &str)]) -> Vec<String> {
+        self.proxy.rule(|_| Fate::Forwarded);
+        self.lab.simulator.change(|tenant| tenant.seed += 1);
+        let mut command = self.command();
+        command.env("AWS_REGION", "us-east-1").envs(machine.iter().copied());
+        Outcome::of(command).expect(0);
+        let key = |head: &str| {
+            let (_, rest) = head.split_once("credential=")?;
+            Some(rest.split('/').next()?.to_uppercase())
+        };
+        let mut keys: Vec<String> = self.proxy.requests().iter().filter_map(|request| key(&request.head)).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_have_identities_of_their_own() {
+    let account = Account::new().await;
+    let agent = Helper::start("machine_identity.py");
+    let tasks = format!("http://127.0.0.1:{}/ecs", agent.port());
+    let of_a_task = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", tasks.as_str()),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "the task's token"),
+    ];
+    assert_eq!(account.run_on(&of_a_task), ["AKIAECS"]);
+    let metadata = format!("http://127.0.0.1:{}", agent.port());
+    assert_eq!(account.run_on(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata)]), ["AKIAEC2"]);
+    // A pod's role: the token of a file is exchanged for keys of the role.
+    let token = account.lab.folder().join("web-identity");
+    std::fs::write(&token, "a.web.token").unwrap();
+    let of_a_pod = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/loader"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let keys = account.run_on(&of_a_pod);
+    assert!(keys.len() == 1 && keys[0].starts_with("ASIA"), "{keys:?}");
+    let exchanged = account.proxy.requests().iter().filter(|request| request.target == "/").count();
+    assert_eq!(exchanged, 1, "once for all requests of a run");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,6 +150,24 @@ async fn a_job_that_failed_gets_another_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn big_query_takes_application_default_credentials() {
+    let mut house = House::big_query(small()).await;
+    let key = house.lab.configuration().split("credentials = { file = \"").nth(1).unwrap();
+    let key = key.split('"').next().unwrap().to_owned();
+    house.lab.replace("credentials = {", "# credentials = {");
+    let mut command = house.lab.command(&["run", "--date", "2024-01-01"]);
+    command.env("GOOGLE_APPLICATION_CREDENTIALS", &key);
+    let outcome = Running::start(command).end().expect(0);
+    assert_eq!(House::statuses(&outcome.summary()), ["loaded"]);
+    // What is no key is told so, and not shown.
+    house.lab.replace("# credentials = {", "credentials = { env = \"KEY\" } # {");
+    let mut command = house.lab.command(&["load"]);
+    command.env("KEY", "{\"type\": \"service_account\"}");
+    let outcome = Running::start(command).end().expect(2);
+    assert!(outcome.message().contains("they are no service account's key"), "{}", outcome.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_are_merged_by_key_where_that_is_asked() {
     let mut house = House::big_query(small()).await;
     house.lab.replace("load_quarantine = true", "mode = \"merge\"");

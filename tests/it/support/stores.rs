@@ -53,6 +53,25 @@ impl Drop for Process {
     }
 }
 
+/// A server of `tests/it/python` that takes its port.
+pub(crate) struct Helper {
+    _process: Process,
+    port: u16,
+}
+
+impl Helper {
+    pub(crate) fn start(script: &str) -> Self {
+        let port = free_port();
+        let mut command = installed("python");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python").join(script)).arg(port.to_string());
+        Self { _process: Process::start(command, port), port }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
 pub(super) fn tool(path: &str) -> std::path::PathBuf {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(path);
     assert!(tool.exists(), "{} is missing: `make test` installs it", tool.display());

@@ -149,24 +149,29 @@ impl Api {
         Ok(Self { client, host, credentials, context, loader: loader.clone(), active: Mutex::default() })
     }
 
-    /// Runs one statement.
+    /// Runs one short statement: Snowflake holds its answer back for the result, for 45 seconds.
     pub(super) async fn statement(&self, sql: &str) -> Result<Rows, ApiError> {
-        self.run(sql, BTreeMap::new()).await
+        self.run(sql, BTreeMap::new(), "").await
     }
 
     /// Runs several statements as one request: the session, and a transaction that is open in it,
-    /// ends where one of them fails.
+    /// ends where one of them fails. Its handle is known at once, so that it can be cancelled.
     pub(super) async fn script(&self, statements: &[String]) -> Result<Rows, ApiError> {
         let count = BTreeMap::from([("MULTI_STATEMENT_COUNT", statements.len().to_string())]);
-        self.run(&statements.join(";\n"), count).await
+        self.run(&statements.join(";\n"), count, "&async=true").await
     }
 
-    async fn run(&self, sql: &str, mut parameters: BTreeMap<&'static str, String>) -> Result<Rows, ApiError> {
+    async fn run(
+        &self,
+        sql: &str,
+        mut parameters: BTreeMap<&'static str, String>,
+        how: &str,
+    ) -> Result<Rows, ApiError> {
         parameters.insert("QUERY_TAG", format!("cxlake {}", self.loader.run_id));
         let submission = Submission { statement: sql, context: &self.context, parameters };
         let body = serde_json::to_value(&submission).map_err(|error| ApiError::Request(error.to_string()))?;
         let request_id = uuid::Uuid::now_v7();
-        let first = format!("/api/v2/statements?requestId={request_id}&async=true");
+        let first = format!("/api/v2/statements?requestId={request_id}{how}");
         let again = format!("{first}&retry=true");
         let (status, answer) = self.call(Method::POST, &first, &again, Some(&body)).await?;
         let answer = if status == StatusCode::ACCEPTED { self.wait(answer).await? } else { answer };
