@@ -23,26 +23,31 @@ pub(super) struct DayContents {
 }
 
 impl DayContents {
-    /// Reads the manifests of a day.
+    /// Reads the manifests of a day; the inner failure where a window of it is being replaced: then no
+    /// manifest says what its objects hold.
     ///
     /// # Errors
-    /// Where a window of it is being replaced: then no manifest says what its objects hold.
-    pub(super) async fn read(lake: &Lake, report: &ReportSettings, date: NaiveDate) -> Result<Self, Failure> {
+    /// Where the lake cannot be read.
+    pub(super) async fn read(
+        lake: &Lake,
+        report: &ReportSettings,
+        date: NaiveDate,
+    ) -> Result<Result<Self, Failure>, Failure> {
         let mut windows = Vec::new();
         for address in committed_windows_of(lake, &report.tenant, &report.name, date).await? {
             let commit = WindowCommit { lake, address: &address };
             let history = commit.look().await?;
             let Some(done) = &history.newest_done else { continue };
             if history.settled().is_none() && !commit.is_in_place(done).await? {
-                return Err(Failure::new(
+                return Ok(Err(Failure::new(
                     FailureKind::Load,
                     format!("load {date} of reports.{}: the window {} is being replaced", report.name, address.window),
                 )
-                .hint("if no run is under way, run the window again: one was cut off"));
+                .hint("if no run is under way, run the window again: one was cut off")));
             }
             windows.push((address.clone(), done.clone()));
         }
-        Ok(Self { date, windows })
+        Ok(Ok(Self { date, windows }))
     }
 
     /// The same from manifests that were read.

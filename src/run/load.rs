@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use cxlake_sinks::failure::SinkFailureKind;
@@ -18,7 +19,9 @@ use crate::settings::{ReportSettings, Settings};
 use crate::vocabulary::{Failure, FailureKind, nearest_name};
 
 /// How often a day that is committed anew while it is loaded is looked at again.
-const DAY_LOOKS: u32 = 5;
+const DAY_LOOKS: u32 = 6;
+/// The pause before that, times the number of the look.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to load, and where to.
 #[derive(Clone, Debug)]
@@ -49,24 +52,30 @@ async fn load_reports(
     let lake = Lake::open_existing(&lake_location(&settings.lake))?;
     let loads = DayLoads { settings, lake: &lake, environment, record };
     for report in reports {
-        let of_report = RunRequest { reports: vec![report.name.clone()], ..request.selection.clone() };
-        let windows = committed::find(settings, &of_report, request.days, &lake).await?;
-        let mut days: BTreeMap<NaiveDate, Vec<(usize, &CommittedWindow<'_>)>> = BTreeMap::new();
-        for found in &windows {
-            let index = record
-                .update(|builder| builder.add_window(&report.tenant, &report.name, &found.window, found.time_zone));
-            let commit = WindowCommit { lake: &lake, address: &found.address };
-            let outcome =
-                WindowOutcome::of(&found.done, WindowStatus::Unchanged, lake.uri(&commit.manifest(&found.done)));
-            record.update(|builder| builder.window_done(index, outcome));
-            days.entry(found.address.date).or_default().push((index, found));
+        // One report that cannot be read is no reason to leave the others out.
+        if let Err(failure) = load_report(&loads, report, request).await {
+            record.fail(failure);
         }
-        let (Some(first), Some(last)) = (days.keys().next().copied(), days.keys().next_back().copied()) else {
-            continue;
-        };
-        for name in report.load.iter().filter(|name| is_asked(&request.warehouses, name)) {
-            loads.warehouse_days(report, name, &days, (first, last)).await;
-        }
+    }
+    Ok(())
+}
+
+async fn load_report(loads: &DayLoads<'_>, report: &ReportSettings, request: &LoadRequest) -> Result<(), Failure> {
+    let DayLoads { settings, lake, record, .. } = *loads;
+    let of_report = RunRequest { reports: vec![report.name.clone()], ..request.selection.clone() };
+    let windows = committed::find(settings, &of_report, request.days, lake).await?;
+    let mut days: BTreeMap<NaiveDate, Vec<(usize, &CommittedWindow<'_>)>> = BTreeMap::new();
+    for found in &windows {
+        let index =
+            record.update(|builder| builder.add_window(&report.tenant, &report.name, &found.window, found.time_zone));
+        let commit = WindowCommit { lake, address: &found.address };
+        let manifest = lake.uri(&commit.manifest(&found.done));
+        let outcome = WindowOutcome::of(&found.done, WindowStatus::Unchanged, manifest);
+        record.update(|builder| builder.window_done(index, outcome));
+        days.entry(found.address.date).or_default().push((index, found));
+    }
+    for name in report.load.iter().filter(|name| is_asked(&request.warehouses, name)) {
+        loads.warehouse_days(report, name, &days).await;
     }
     Ok(())
 }
@@ -127,46 +136,40 @@ impl DayLoads<'_> {
         }
     }
 
-    /// Loads the days of a report that a warehouse does not hold.
+    /// Loads the days of a report that a warehouse does not hold. Where it cannot even be asked, no day
+    /// is tried.
     async fn warehouse_days(
         &self,
         report: &ReportSettings,
         name: &str,
         days: &BTreeMap<NaiveDate, Vec<(usize, &CommittedWindow<'_>)>>,
-        span: (NaiveDate, NaiveDate),
     ) {
-        let mut known = None;
+        let (Some((first, windows)), Some(last)) = (days.first_key_value(), days.keys().next_back()) else { return };
+        let known = self.known_days(report, name, contents_of(*first, windows), (*first, *last)).await;
         for (date, windows) in days {
             let indices: Vec<usize> = windows.iter().map(|(index, _)| *index).collect();
-            if known.is_none() {
-                known = self.known_days(report, name, windows, *date, span).await.ok();
-            }
-            let seen = windows.iter().all(|(_, found)| found.history.settled().is_some()).then(|| {
-                DayContents::of(
-                    *date,
-                    windows.iter().map(|(_, found)| (found.address.clone(), found.done.clone())).collect(),
-                )
-            });
-            let outcome = self.try_day(report, name, *date, seen, known.as_ref()).await;
+            let outcome = match &known {
+                Err(failure) => Err(failure.clone()),
+                Ok(known) => {
+                    let is_settled = windows.iter().all(|(_, found)| found.history.settled().is_some());
+                    let seen = is_settled.then(|| contents_of(*date, windows));
+                    self.try_day(report, name, *date, seen, Some(known)).await
+                }
+            };
             self.note(report, name, *date, &indices, outcome);
         }
     }
 
-    /// What a warehouse holds of the span, in one look.
+    /// What a warehouse holds of a span of days, in one look. `contents` are those of any of them.
     async fn known_days(
         &self,
         report: &ReportSettings,
         name: &str,
-        windows: &[(usize, &CommittedWindow<'_>)],
-        date: NaiveDate,
+        contents: DayContents,
         (first, last): (NaiveDate, NaiveDate),
     ) -> Result<KnownDays, Failure> {
         let warehouse = self.environment.warehouses.get(self.settings, name, self.environment).await?;
         let registry = RegistryStore::open_to_read(self.settings, &report.tenant, self.lake)?;
-        let contents = DayContents::of(
-            date,
-            windows.iter().map(|(_, found)| (found.address.clone(), found.done.clone())).collect(),
-        );
         let mut known = KnownDays::new();
         for kind in self.kinds(name) {
             let table = contents.load(report, kind, self.lake, &registry).await?.table;
@@ -213,6 +216,7 @@ impl DayLoads<'_> {
         windows: &[usize],
         outcome: Result<WarehouseLoad, Failure>,
     ) {
+        let outcome = outcome.map_err(of_the_load);
         match &outcome {
             Ok(load) => tracing::info!(
                 report = report.name,
@@ -226,6 +230,19 @@ impl DayLoads<'_> {
             }
         }
         self.record.update(|builder| builder.day_loaded(windows, name, outcome));
+    }
+}
+
+fn contents_of(date: NaiveDate, windows: &[(usize, &CommittedWindow<'_>)]) -> DayContents {
+    DayContents::of(date, windows.iter().map(|(_, found)| (found.address.clone(), found.done.clone())).collect())
+}
+
+/// Whatever stops a load, the lake is committed: `load` alone is to be tried again. What is wrong with
+/// the configuration stays so.
+fn of_the_load(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Configuration | FailureKind::Defect => failure,
+        _ => Failure { kind: FailureKind::Load, ..failure },
     }
 }
 
@@ -251,10 +268,17 @@ impl TableDay<'_> {
         mut known: Option<Option<LoadedDay>>,
     ) -> Result<(LoadStatus, TableSummary), Failure> {
         let mut failure = None;
-        for _ in 0..DAY_LOOKS {
+        for look in 0..DAY_LOOKS {
+            tokio::time::sleep(LOOK_PAUSE * look).await;
             let contents = match seen.take() {
                 Some(contents) => contents,
-                None => DayContents::read(self.loads.lake, self.report, self.date).await?,
+                None => match DayContents::read(self.loads.lake, self.report, self.date).await? {
+                    Ok(contents) => contents,
+                    Err(being_replaced) => {
+                        failure = Some(being_replaced);
+                        continue;
+                    }
+                },
             };
             let mut load = contents.load(self.report, self.kind, self.loads.lake, self.registry).await?;
             let held = match known.take() {
@@ -269,7 +293,7 @@ impl TableDay<'_> {
                 Some(held) if held.content_sha256 == load.content_sha256 && held.rows == load.rows => {
                     return Ok((LoadStatus::Unchanged, summary(&load, held.rows, None)));
                 }
-                // Somebody changed the table, or an older load ended after a newer one.
+                // Somebody changed the table.
                 Some(held) => load.again = held.content_sha256 == load.content_sha256,
                 None => {}
             }
@@ -293,9 +317,10 @@ impl TableDay<'_> {
         }))
     }
 
-    /// Whether something else is committed now than what was loaded.
+    /// Whether something else is committed, or about to be, than what was loaded.
     async fn is_changed(&self, load: &TableLoad) -> Result<bool, Failure> {
-        Ok(DayContents::read(self.loads.lake, self.report, self.date).await?.sha256() != load.content_sha256)
+        let contents = DayContents::read(self.loads.lake, self.report, self.date).await?;
+        Ok(contents.map_or(true, |contents| contents.sha256() != load.content_sha256))
     }
 
     fn older_than_loaded(&self, load: &TableLoad, held: &LoadedDay) -> Failure {
@@ -307,7 +332,7 @@ impl TableDay<'_> {
             ),
         )
         .hint(format!(
-            "where the lake was made anew, delete the rows of {} from {}; then `cxlake load`",
+            "where the lake was made anew, delete the rows of {} from {} whose sequence is above 0; then `cxlake load`",
             load.table.name,
             cxlake_sinks::warehouse::LOADS_TABLE
         ))

@@ -30,6 +30,8 @@ mod work_folder;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::NaiveDate;
+
 pub use check::{Probe, check};
 pub use committed::CommittedDays;
 pub use load::{LoadRequest, load};
@@ -180,17 +182,38 @@ async fn run_tenant(
                 true
             }
         };
-        let of_day =
-            |(other, later): &(&ReportSettings, Window)| other.name == report.name && later.date == window.date;
-        if !windows[position + 1..].iter().any(of_day) || !goes_on {
+        for (report, date) in days_to_load(&windows, position, goes_on) {
+            let of_day = |(other, window): &(&ReportSettings, Window)| other.name == report.name && window.date == date;
             let day = windows.iter().zip(&indices).filter(|(window, _)| of_day(window)).map(|(_, index)| *index);
-            tenant.load_day(report, window.date, day.collect()).await;
+            tenant.load_day(report, date, day.collect()).await;
         }
         if !goes_on {
             break;
         }
     }
     Ok(())
+}
+
+/// The days that are loaded after the window at `position`: its own, where it is the day's last; all
+/// up to it, where the run ends here.
+fn days_to_load<'a>(
+    windows: &[(&'a ReportSettings, Window)],
+    position: usize,
+    goes_on: bool,
+) -> Vec<(&'a ReportSettings, NaiveDate)> {
+    let day = |(report, window): &(&'a ReportSettings, Window)| (*report, window.date);
+    let is_same = |left: &(&ReportSettings, NaiveDate), right: &(&ReportSettings, NaiveDate)| {
+        left.0.name == right.0.name && left.1 == right.1
+    };
+    let own = day(&windows[position]);
+    if goes_on {
+        let goes_on_later = windows[position + 1..].iter().map(day).any(|later| is_same(&later, &own));
+        return if goes_on_later { Vec::new() } else { vec![own] };
+    }
+    let mut days: Vec<_> = windows[..=position].iter().map(day).collect();
+    days.sort_by(|left, right| (&left.0.name, left.1).cmp(&(&right.0.name, right.1)));
+    days.dedup_by(|left, right| is_same(left, right));
+    days
 }
 
 /// What the windows of a tenant are run with.
@@ -233,9 +256,9 @@ impl TenantRun<'_> {
         }
     }
 
-    /// Loads a day, of which this run has run its last window, where any of them is in the lake.
-    async fn load_day(&self, report: &ReportSettings, date: chrono::NaiveDate, mut windows: Vec<usize>) {
-        windows.retain(|index| self.record.update(|builder| builder.is_in_lake(*index)));
+    /// Loads a day, where any window of it that this run has run is in the lake and not loaded yet.
+    async fn load_day(&self, report: &ReportSettings, date: NaiveDate, mut windows: Vec<usize>) {
+        windows.retain(|index| self.record.update(|builder| builder.waits_for_load(*index)));
         if windows.is_empty() {
             return;
         }

@@ -96,9 +96,9 @@ impl SummaryBuilder {
         }
     }
 
-    /// Whether a window is in the lake.
-    pub(super) fn is_in_lake(&self, index: usize) -> bool {
-        in_lake(&self.windows[index])
+    /// Whether a window is in the lake, and no load of it was tried.
+    pub(super) fn waits_for_load(&self, index: usize) -> bool {
+        in_lake(&self.windows[index]) && self.windows[index].load.is_none()
     }
 
     pub(super) fn rejects(&self) -> RejectTally {

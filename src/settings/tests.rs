@@ -147,3 +147,85 @@ fn mistakes_are_named_with_a_hint() {
         "`cxlake schema configuration` prints what may stand where",
     );
 }
+
+/// The issue's example of warehouses, over a lake that both can read.
+fn with_warehouses() -> String {
+    let warehouses = r#"
+[warehouses.bq]
+kind = "bigquery"
+project = "acme-analytics"
+dataset = "contact_centre"
+location = "EU"
+[warehouses.sf]
+kind = "snowflake"
+account = "acme-prod"
+user = "CXLAKE"
+private_key = { file = "/run/secrets/cxone" }
+database = "LAKE"
+schema = "CXONE"
+warehouse = "LOAD_XS"
+role = "LOADER"
+stage = "LAKE_STAGE"
+"#;
+    let report = EXAMPLE.replacen("report = ", "load = [\"bq\", \"sf\"]\nreport = ", 1);
+    report.replacen("s3://", "gs://", 1) + warehouses
+}
+
+#[test]
+fn reports_are_loaded_into_warehouses_that_can_read_the_lake() {
+    let settings = read(&with_warehouses()).unwrap();
+    assert_eq!(settings.reports["calls"].load, ["bq", "sf"]);
+    assert_eq!(settings.reports["calls"].quarantine_table(), "calls_quarantine");
+    assert!(matches!(settings.warehouses["bq"].kind, WarehouseKind::BigQuery { credentials: None, .. }));
+
+    fn check(from: &str, to: &str, message: &str, hint: &str) {
+        let text = with_warehouses();
+        assert!(text.contains(from), "{from}");
+        let failure = read(&text.replacen(from, to, 1)).unwrap_err();
+        assert_eq!((failure.message.as_str(), failure.hint.as_deref().unwrap_or_default()), (message, hint));
+    }
+    check(
+        "gs://",
+        "s3://",
+        "read warehouses.bq: it cannot load from the lake s3://lake/cxone",
+        "BigQuery loads from Google Cloud Storage: put the lake on gs://, or copy it there",
+    );
+    check(
+        "gs://lake/cxone",
+        "lake\"\n#",
+        "read warehouses.bq: it cannot load from the lake lake",
+        "BigQuery loads from Google Cloud Storage: put the lake on gs://, or copy it there",
+    );
+    check(
+        "\"bq\", \"sf\"",
+        "\"bq\", \"sg\"",
+        "read reports.calls.load: there is no warehouse \"sg\"",
+        "add [warehouses.sg]",
+    );
+    check(
+        "private_key = {",
+        "# {",
+        "read warehouses.sf: it needs one way to sign in",
+        "write private_key = { file = \"PATH\" }, or token = { env = \"NAME\" }",
+    );
+    check(
+        "LAKE_STAGE",
+        "@LAKE_STAGE",
+        "read warehouses.sf.stage: \"@LAKE_STAGE\" is no name of that kind",
+        "write it as the warehouse itself shows it, without quotes",
+    );
+    check(
+        "location = \"EU\"",
+        "endpoint = \"http://example.com\"",
+        "read warehouses.bq.endpoint: a token would travel unencrypted in \"http://example.com\"",
+        "write https://HOST; http:// is for loopback addresses only",
+    );
+    let other = "[reports.other]\ntenant = \"acme\"\nreport = \"Other\"\ngroup_by = [\"interactionId\"]\nkey = \
+                 [\"interactionId\"]\ntable = \"Calls\"\nload = [\"sf\"]\n";
+    check(
+        "[reports.calls.filter.group]",
+        &format!("{other}[reports.calls.filter.group]"),
+        "read reports.other: it and reports.calls would be loaded into the table \"Calls\" of sf",
+        "name another table: table = \"acme_Calls\"",
+    );
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::check::host_url;
 use super::read::Surroundings;
 use super::warehouse_file::{self, BigQuery, Mode, Snowflake};
-use super::{ReportSettings, WarehouseSettings};
+use super::{ReportSettings, WarehouseSettings, WindowLength};
 use crate::vocabulary::{Failure, Secret, nearest_name};
 
 /// A warehouse of one of the kinds, checked.
@@ -34,13 +34,6 @@ pub enum SnowflakeSecret {
     PrivateKey(Secret),
     /// A programmatic access token.
     AccessToken(Secret),
-}
-
-impl WarehouseKind {
-    /// Whether rows are merged by key.
-    pub fn merges(&self) -> bool {
-        matches!(self, Self::BigQuery { file, .. } if file.mode == Mode::Merge)
-    }
 }
 
 pub(super) fn warehouses(
@@ -90,6 +83,7 @@ fn snowflake(
     if let Some(role) = &file.role {
         names(place, "role", role, is_identifier)?;
     }
+    names(place, "user", &file.user, |char| !char.is_control())?;
     names(place, "stage", &file.stage, |char| is_identifier(char) || char == '.')?;
     file.endpoint = endpoint(place, file.endpoint.as_deref())?;
     let secret = |key: &str, source| surroundings.secret(&format!("{place}.{key}"), source);
@@ -124,7 +118,17 @@ fn endpoint(place: &str, endpoint: Option<&str>) -> Result<Option<String>, Failu
 /// A report's table, where the report names none: its own name, as SQL can write it.
 pub(super) fn table_name(report: &str, table: Option<String>) -> Result<String, Failure> {
     match table {
-        Some(table) => names(&format!("reports.{report}"), "table", &table, is_identifier).map(|()| table),
+        Some(table) => {
+            let place = format!("reports.{report}");
+            names(&place, "table", &table, is_identifier)?;
+            if table.to_lowercase().starts_with("_cxlake") {
+                return Err(Failure::configuration(format!(
+                    "read {place}.table: cxlake keeps names like that for itself"
+                ))
+                .hint("choose another name"));
+            }
+            Ok(table)
+        }
         None => Ok(report.chars().map(|char| if is_identifier(char) { char } else { '_' }).collect()),
     }
 }
@@ -135,12 +139,13 @@ pub(super) fn check_loads(
     warehouses: &BTreeMap<String, WarehouseSettings>,
     lake_url: &str,
 ) -> Result<(), Failure> {
-    let mut tables: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    let mut tables: BTreeMap<(String, String), &str> = BTreeMap::new();
     for report in reports.values() {
         for name in &report.load {
             let Some(warehouse) = warehouses.get(name) else { return Err(unknown(report, name, warehouses)) };
             reads(warehouse, lake_url)?;
-            let mut claim = |table: &str| match tables.insert((name, table.to_lowercase()), &report.name) {
+            merges_days(report, warehouse)?;
+            let mut claim = |table: &str| match tables.insert((target(warehouse), table.to_lowercase()), &report.name) {
                 Some(other) if other != report.name => Err(Failure::configuration(format!(
                     "read reports.{}: it and reports.{other} would be loaded into the table \"{table}\" of {name}",
                     report.name
@@ -155,6 +160,30 @@ pub(super) fn check_loads(
         }
     }
     Ok(())
+}
+
+/// Keys are unique in a window: hours of a day can share them.
+fn merges_days(report: &ReportSettings, warehouse: &WarehouseSettings) -> Result<(), Failure> {
+    match &warehouse.kind {
+        WarehouseKind::BigQuery { file, .. } if file.mode == Mode::Merge && report.window == WindowLength::Hour => {
+            Err(Failure::configuration(format!(
+                "read reports.{}: {} merges by key, and hours of a day can share keys",
+                report.name, warehouse.name
+            ))
+            .hint("leave mode out of the warehouse, or load into one without"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What two names of one warehouse share.
+fn target(warehouse: &WarehouseSettings) -> String {
+    match &warehouse.kind {
+        WarehouseKind::BigQuery { file, .. } => format!("bigquery {}.{}", file.project, file.dataset),
+        WarehouseKind::Snowflake { file, .. } => {
+            format!("snowflake {}.{}.{}", file.account, file.database, file.schema).to_lowercase()
+        }
+    }
 }
 
 fn unknown(report: &ReportSettings, name: &str, warehouses: &BTreeMap<String, WarehouseSettings>) -> Failure {

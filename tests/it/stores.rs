@@ -1,5 +1,6 @@
 //! What a lake needs of a store, on every store that there is.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use cxlake_simulator::TenantSettings;
@@ -13,20 +14,34 @@ async fn conforms(name: &str, lake: &Lake) {
     assert!(failed.is_empty(), "{name}: {failed:?}");
 }
 
-/// The same, and a life of a lake by the binary.
+/// Copies a lake's Parquet into a folder.
+async fn download(lake: &Lake, folder: &Path) {
+    for (key, _) in lake.list("acme/calls").await.unwrap() {
+        let file = folder.join(&key);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, lake.get(&key).await.unwrap().unwrap()).unwrap();
+    }
+}
+
+/// The same, and a life of a lake by the binary: a week is as it was sent.
 async fn keeps_a_lake(name: &str, url: &str, configuration: &str, location: &LakeLocation) {
     conforms(name, &Lake::open(location).unwrap()).await;
     let mut lab = Lab::start(TenantSettings { duplicate_every: 0, ..tenant(500) }).await;
     let local = format!("url = \"{}\"", lab.lake().display());
     lab.replace(&local, &format!("url = \"{url}\""));
     lab.add(configuration);
-    let run = ["run", "--date", "2024-01-01"];
-    assert_eq!(lab.cxlake(&run).expect(0).statuses(), ["committed"], "{name}");
-    assert_eq!(lab.cxlake(&run).expect(0).statuses(), ["unchanged"], "{name}");
+    let week = ["run", "--from", "2024-01-01", "--to", "2024-01-08"];
+    assert_eq!(lab.cxlake(&week).expect(0).statuses(), ["committed"; 7], "{name}");
+    assert_eq!(lab.cxlake(&week).expect(0).statuses(), ["unchanged"; 7], "{name}");
+    let copy = lab.folder().join("copy");
+    download(&Lake::open(location).unwrap(), &copy).await;
+    for day in 1..8 {
+        lab.compare_day(&copy, &format!("2024-01-0{day}"), false);
+    }
     lab.simulator.change(|tenant| tenant.seed += 1);
-    assert_eq!(lab.cxlake(&run).expect(0).statuses(), ["committed"], "{name}");
+    assert_eq!(lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).statuses(), ["committed"], "{name}");
     let verified = lab.cxlake(&["verify"]).expect(0).stdout;
-    assert!(verified.contains("1 windows, 2 objects read"), "{name}: {verified}");
+    assert!(verified.contains("7 windows, 14 objects read"), "{name}: {verified}");
     assert!(lab.cxlake(&["check"]).expect(0).stdout.contains("racing creates: one of eight won"), "{name}");
     assert!(lab.cxlake(&["vacuum", "--older-than-hours", "0"]).expect(0).stdout.contains("(superseded plan, "));
     lab.cxlake(&["verify"]).expect(0);

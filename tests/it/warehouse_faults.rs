@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cxlake_simulator::TenantSettings;
 use serde_json::Value;
 
-use crate::support::{Running, SnowflakeServer, tenant};
+use crate::support::{Fate, Running, SnowflakeServer, tenant};
 use crate::warehouses::House;
 
 const DAY: [&str; 2] = ["--date", "2024-01-01"];
@@ -46,8 +46,8 @@ async fn an_interrupted_load_ends_what_snowflake_does_for_it() {
     let house = House::snowflake(small()).await;
     house.lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
     house.warehouse.sql("DELETE FROM calls");
-    house.warehouse.sql("DELETE FROM _cxlake_loads");
-    house.proxy.rule(|_| crate::support::Fate::Forwarded);
+    house.warehouse.sql("DELETE FROM _cxlake_loads WHERE sequence > 0");
+    house.proxy.rule(|_| Fate::Forwarded);
     house.slow_snowflake(1.0);
     let mut command = house.lab.command(&["load"]);
     command.env("CXLAKE_VERBOSE", "0");
@@ -97,6 +97,14 @@ async fn tables_are_compared_before_they_are_loaded(mut house: House, wrong_type
     house.lab.replace("load = [", "table = \"calls\"\nload = [");
     let refused = complaint(&house.run(&DAY, 8));
     assert!(refused.contains("it holds acme/calls") && refused.contains("table = \"acme_others\""), "{refused}");
+    let refused = complaint(&house.run(&["--date", "2024-01-02"], 8));
+    assert!(refused.contains("it holds acme/calls"), "of another day too: {refused}");
+
+    house.warehouse.sql("CREATE TABLE TABLE_OF theirs (report_date DATE, interaction_id STRING)");
+    house.warehouse.sql("INSERT INTO TABLE_OF theirs (interaction_id) VALUES ('x')");
+    house.lab.replace("table = \"calls\"", "table = \"theirs\"");
+    let refused = complaint(&house.load(8));
+    assert!(refused.contains("it has rows that are not cxlake's"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,6 +131,35 @@ async fn a_stage_that_points_elsewhere_is_found_out() {
     assert!(complaint(&house.run(&DAY, 8)).contains("STORAGE_INTEGRATION"));
     house.lab.replace("stage = \"OTHER_STAGE\"", "stage = \"NO_STAGE\"");
     assert!(complaint(&house.load(8)).contains("there is none"));
+}
+
+/// A job that has read what stood in the files before must not end after one that has read what
+/// stands there now.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_job_never_follows_a_newer_one() {
+    let mut house = House::big_query(small()).await;
+    house.lab.replace("load_quarantine = true", "");
+    house.proxy.rule(|_| Fate::Forwarded);
+    house.hold_big_query(4.0);
+    let older = Running::start(house.lab.command(&["run", "--date", "2024-01-01"]));
+    let looks = || house.proxy.requests().iter().filter(|request| request.target.contains("_a1")).count();
+    let started = Instant::now();
+    while looks() < 4 && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    older.signal("KILL");
+    drop(older);
+    house.lab.simulator.change(|tenant| tenant.seed += 1);
+    assert_eq!(House::statuses(&house.run(&DAY, 0)), ["loaded"]);
+    std::thread::sleep(Duration::from_secs(4));
+    house.holds_the_lake("data", "calls");
+    // What was loaded is forgotten, and the table is another: the job of then proves nothing.
+    house.warehouse.sql("DELETE FROM TABLE_OF _cxlake_loads WHERE true");
+    house.warehouse.sql("DELETE FROM TABLE_OF calls WHERE true");
+    let summary = house.load(0);
+    let job = summary["windows"][0]["load"]["house"]["data"]["job"].as_str().unwrap().to_owned();
+    assert!(job.ends_with("_a2"), "{job}");
+    house.holds_the_lake("data", "calls");
 }
 
 #[tokio::test(flavor = "multi_thread")]

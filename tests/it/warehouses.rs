@@ -134,6 +134,11 @@ impl House {
         self.warehouse.misbehave(&format!("fail?reason={reason}&times={times}"));
     }
 
+    /// Makes BigQuery's next load job wait before it writes what it has read.
+    pub(crate) fn hold_big_query(&self, seconds: f64) {
+        self.warehouse.misbehave(&format!("hold?seconds={seconds}"));
+    }
+
     pub(crate) fn statuses(summary: &Value) -> Vec<String> {
         let windows = summary["windows"].as_array().unwrap();
         windows.iter().map(|window| window["load"]["house"]["status"].as_str().unwrap_or("none").to_owned()).collect()

@@ -32,7 +32,7 @@ use crate::parquet::hex;
 pub const LOADS_TABLE: &str = "_cxlake_loads";
 
 /// How often a load is tried anew where the warehouse says that its failure passes.
-#[cfg(any(feature = "bigquery", feature = "snowflake"))]
+#[cfg(feature = "bigquery")]
 const LOAD_TRIES: u32 = 3;
 
 /// A table that days are loaded into.
@@ -68,7 +68,7 @@ pub struct TableLoad {
     pub table: LoadTable,
     /// The day.
     pub date: NaiveDate,
-    /// Grows with each commit of a window of the day: a load of a lower one never follows.
+    /// Grows with each commit of a window of the day.
     pub sequence: u64,
     /// The hash of everything that is committed for the day, in hex.
     pub content_sha256: String,
@@ -140,14 +140,53 @@ pub trait Warehouse: Send + Sync {
     async fn cancel(&self);
 }
 
+/// What the rows of `_cxlake_loads` say, oldest first: day, sequence, contents, owner. A row without
+/// contents is no load.
+#[cfg(any(feature = "bigquery", feature = "snowflake"))]
+fn noted_days(table: &LoadTable, rows: &[Vec<Option<String>>]) -> Result<BTreeMap<NaiveDate, LoadedDay>, SinkFailure> {
+    let mut days = BTreeMap::new();
+    for row in rows {
+        let [Some(date), Some(sequence), content_sha256, Some(owner)] = row.as_slice() else { continue };
+        if *owner != table.owner {
+            return Err(foreign(table, owner));
+        }
+        if let (Ok(date), Ok(sequence), Some(content_sha256)) = (date.parse(), sequence.parse(), content_sha256) {
+            days.insert(date, LoadedDay { content_sha256: content_sha256.clone(), sequence, rows: 0 });
+        }
+    }
+    Ok(days)
+}
+
+/// Adds what the table counts, from rows of day and count.
+#[cfg(any(feature = "bigquery", feature = "snowflake"))]
+fn count_days(days: &mut BTreeMap<NaiveDate, LoadedDay>, rows: &[Vec<Option<String>>]) {
+    for row in rows {
+        let [Some(date), Some(count)] = row.as_slice() else { continue };
+        if let Some(day) = date.parse().ok().and_then(|date| days.get_mut(&date)) {
+            day.rows = count.parse().unwrap_or_default();
+        }
+    }
+}
+
+/// A table that is looked for by probes.
+#[cfg(any(feature = "bigquery", feature = "snowflake"))]
+fn probe_table() -> LoadTable {
+    LoadTable {
+        name: "_cxlake_probe".to_owned(),
+        owner: "a probe".to_owned(),
+        schema: std::sync::Arc::new(arrow::datatypes::Schema::empty()),
+        date_column: "report_date".to_owned(),
+        key: Vec::new(),
+        adds_columns: false,
+    }
+}
+
 /// A table that holds the rows of somebody else.
 #[cfg(any(feature = "bigquery", feature = "snowflake"))]
 fn foreign(table: &LoadTable, owner: &str) -> SinkFailure {
+    let own = table.owner.split(' ').next().unwrap_or_default().replace(['/', '.', '-'], "_");
     SinkFailure::load(
         format!("load {} into the table {}: it holds {owner}", table.owner, table.name),
-        format!(
-            "name another table in the report: table = \"{}\"; then `cxlake load`",
-            table.owner.replace(['/', '.', '-'], "_")
-        ),
+        format!("name another table in the report: table = \"{own}\"; then `cxlake load`"),
     )
 }

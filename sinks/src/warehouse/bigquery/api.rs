@@ -58,6 +58,11 @@ impl ApiError {
         }
     }
 
+    /// Whether it says that a table is not there. A dataset that is not there is another matter.
+    pub(super) fn is_no_table(&self) -> bool {
+        self.status == Some(404) && self.message.starts_with("Not found: Table")
+    }
+
     /// What to tell people.
     pub(super) fn failure(self, doing: &str) -> SinkFailure {
         let hint = match self.status {

@@ -4,8 +4,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
 use gcp_bigquery_client::model::job::Job;
 use gcp_bigquery_client::model::job_configuration::JobConfiguration;
+use gcp_bigquery_client::model::job_list_parameters::{JobListParameters, StateFilter};
 use gcp_bigquery_client::model::job_reference::JobReference;
 
 use super::BigQuery;
@@ -26,6 +29,8 @@ pub(super) struct EndedJob {
     pub(super) id: String,
     /// Rows that a load job wrote.
     pub(super) output_rows: Option<u64>,
+    /// Whether this process made it.
+    pub(super) is_own: bool,
 }
 
 /// How a job ended.
@@ -42,57 +47,84 @@ impl BigQuery {
         format!("cxlake_{table}_{}_{}", load.date.format("%Y%m%d"), &id[..HASH_DIGITS])
     }
 
-    /// Sees to it that a load's jobs of one step end well, once. Ids are counted from 1: where one
-    /// failed for good, or must be done `again`, the next number is a new attempt.
-    pub(super) async fn run_once(
+    /// Sees to it that a load's job ends well, once. Ids are counted from 1: where one failed for good,
+    /// or must be done `again`, the next number is a new attempt. `configuration` is made where there
+    /// is no such job yet.
+    pub(super) async fn run_once<'a>(
         &self,
         name: &str,
         again: bool,
-        configurations: &[(&str, JobConfiguration)],
+        configuration: &(dyn Fn() -> BoxFuture<'a, Result<JobConfiguration, SinkFailure>> + Sync),
     ) -> Result<EndedJob, SinkFailure> {
         let mut own_tries = 0;
-        for attempt in 1_u32.. {
-            let mut ended = None;
-            let mut made_one = false;
-            for (step, configuration) in configurations {
-                let id = format!("{name}_{step}{attempt}");
-                let (end, is_own) = self.insert_or_adopt(&id, configuration).await?;
-                made_one |= is_own;
-                match end {
-                    End::Well(job) => ended = Some(job),
-                    End::Badly { reason, message } => {
-                        own_tries += u32::from(is_own);
-                        if is_own && (!passes(&reason) || own_tries >= LOAD_TRIES) {
-                            return Err(SinkFailure::load(
-                                format!("load into BigQuery: the job {id} failed: {message} ({reason})"),
-                                "the lake is committed, and the table as it was: mend what the message says, then \
-                                 `cxlake load`",
-                            ));
-                        }
-                        tracing::warn!(job = id, reason, message, "a load job failed: trying another");
-                        ended = None;
-                        break;
+        let mut attempt = 0_u32;
+        loop {
+            attempt += 1;
+            let id = format!("{name}_a{attempt}");
+            let (end, is_own) = match self.find(&id).await? {
+                Some(job) => (self.ended(&id, job).await?, false),
+                None => {
+                    self.wait_for_others(name).await?;
+                    self.insert_or_adopt(&id, configuration().await?).await?
+                }
+            };
+            match end {
+                End::Well(job) if is_own || !again => return Ok(EndedJob { is_own, ..job }),
+                End::Well(_) => {}
+                End::Badly { reason, message } => {
+                    own_tries += u32::from(is_own);
+                    if is_own && (!passes(&reason) || own_tries >= LOAD_TRIES) {
+                        return Err(failed(&id, &reason, &message));
                     }
+                    tracing::warn!(job = id, reason, message, "a load job failed: trying another");
                 }
             }
-            match ended {
-                Some(job) if made_one || !again => return Ok(job),
-                _ => {}
+        }
+    }
+
+    /// Runs a job that is nobody else's business, to its end.
+    pub(super) async fn run_alone(&self, id: &str, configuration: JobConfiguration) -> Result<(), SinkFailure> {
+        match self.insert_or_adopt(id, configuration).await? {
+            (End::Well(_), _) => Ok(()),
+            (End::Badly { reason, message }, _) => Err(failed(id, &reason, &message)),
+        }
+    }
+
+    /// Waits for other jobs over the same day: one that began before the newest commit may have read
+    /// what stood in the files before, and must not end after ours.
+    async fn wait_for_others(&self, name: &str) -> Result<(), SinkFailure> {
+        let of_day = name.rsplit_once('_').map_or(name, |(of_day, _)| of_day);
+        for state in [StateFilter::Pending, StateFilter::Running] {
+            let parameters = JobListParameters { state_filter: Some(state), ..JobListParameters::default() };
+            let list = || async {
+                let pages = self.api.client.job().get_job_list(&self.api.project, Some(parameters.clone()));
+                pages.try_collect::<Vec<_>>().await
+            };
+            let pages = self.api.call(list).await;
+            let pages = pages.map_err(|error| error.failure("look for BigQuery jobs that are under way"))?;
+            for job in pages.into_iter().flat_map(|page| page.jobs.unwrap_or_default()) {
+                let Some(id) = job.job_reference.and_then(|job| job.job_id) else { continue };
+                if id.strip_prefix(of_day).is_some_and(|rest| rest.starts_with('_'))
+                    && let Some(job) = self.find(&id).await?
+                {
+                    tracing::info!(job = id, "another load of the day is under way: waiting for it");
+                    self.ended(&id, job).await?;
+                }
             }
         }
-        unreachable!("attempts end before their numbers do")
+        Ok(())
     }
 
     /// Makes a job, or finds the one that has its id; waits until it ended. True where it was made
     /// here.
-    async fn insert_or_adopt(&self, id: &str, configuration: &JobConfiguration) -> Result<(End, bool), SinkFailure> {
+    async fn insert_or_adopt(&self, id: &str, configuration: JobConfiguration) -> Result<(End, bool), SinkFailure> {
         let job = Job {
             job_reference: Some(JobReference {
                 job_id: Some(id.to_owned()),
                 location: Some(self.api.location.clone()),
                 project_id: Some(self.api.project.clone()),
             }),
-            configuration: Some(JobConfiguration { labels: Some(self.labels.clone()), ..configuration.clone() }),
+            configuration: Some(JobConfiguration { labels: Some(self.labels.clone()), ..configuration }),
             ..Job::default()
         };
         let (job, is_own) = match self.api.call(|| self.api.client.job().insert(&self.api.project, job.clone())).await {
@@ -106,10 +138,23 @@ impl BigQuery {
         Ok((self.ended(id, job).await?, is_own))
     }
 
-    async fn job(&self, id: &str) -> Result<Job, SinkFailure> {
+    /// A job that may not be there.
+    async fn find(&self, id: &str) -> Result<Option<Job>, SinkFailure> {
         let location = Some(self.api.location.as_str());
-        let job = self.api.call(|| self.api.client.job().get_job(&self.api.project, id, location)).await;
-        job.map_err(|error| error.failure(&format!("look at the BigQuery job {id}")))
+        match self.api.call(|| self.api.client.job().get_job(&self.api.project, id, location)).await {
+            Ok(job) => Ok(Some(job)),
+            Err(ApiError { status: Some(404), .. }) => Ok(None),
+            Err(error) => Err(error.failure(&format!("look at the BigQuery job {id}"))),
+        }
+    }
+
+    async fn job(&self, id: &str) -> Result<Job, SinkFailure> {
+        self.find(id).await?.ok_or_else(|| {
+            SinkFailure::load(
+                format!("look at the BigQuery job {id}: it is not there"),
+                "check the warehouse's location: it must be the dataset's; then `cxlake load`",
+            )
+        })
     }
 
     async fn ended(&self, id: &str, mut job: Job) -> Result<End, SinkFailure> {
@@ -120,7 +165,7 @@ impl BigQuery {
                 let Some(error) = status.error_result else {
                     let load = job.statistics.and_then(|statistics| statistics.load);
                     let output_rows = load.and_then(|load| load.output_rows?.parse().ok());
-                    return Ok(End::Well(EndedJob { id: id.to_owned(), output_rows }));
+                    return Ok(End::Well(EndedJob { id: id.to_owned(), output_rows, is_own: false }));
                 };
                 return Ok(End::Badly {
                     reason: error.reason.unwrap_or_default(),
@@ -132,6 +177,13 @@ impl BigQuery {
             job = self.job(id).await?;
         }
     }
+}
+
+fn failed(id: &str, reason: &str, message: &str) -> SinkFailure {
+    SinkFailure::load(
+        format!("load into BigQuery: the job {id} failed: {message} ({reason})"),
+        "the lake is committed, and the table as it was: mend what the message says, then `cxlake load`",
+    )
 }
 
 /// Whether BigQuery's "Error messages" advise to try a job that failed like that again.

@@ -8,10 +8,12 @@ mod statements;
 mod tables;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use futures::future::BoxFuture;
 use gcp_bigquery_client::model::job_configuration::JobConfiguration;
 use gcp_bigquery_client::model::job_configuration_load::JobConfigurationLoad;
 use gcp_bigquery_client::model::job_configuration_query::JobConfigurationQuery;
@@ -19,14 +21,17 @@ use gcp_bigquery_client::model::table::Table;
 use gcp_bigquery_client::model::table_reference::TableReference;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 
-use self::api::{Api, ApiError};
+use self::api::Api;
 use self::jobs::EndedJob;
 use super::parity::{Decimal, FLOAT_TOLERANCE};
 use super::{
-    BigQueryLocation, LOADS_TABLE, LoadMode, LoadTable, Loaded, LoadedDay, Loader, TableLoad, Warehouse, WarehouseProbe,
+    BigQueryLocation, LOADS_TABLE, LoadMode, LoadTable, Loaded, LoadedDay, Loader, TableLoad, Warehouse,
+    WarehouseProbe, count_days, noted_days, probe_table,
 };
 use crate::failure::SinkFailure;
 
+/// How often rows are written once more where the table has something else after a job.
+const PROOF_TRIES: u32 = 2;
 /// How long a staging table that nobody removed stays.
 const STAGING_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
@@ -75,45 +80,49 @@ impl BigQuery {
         }
     }
 
-    async fn replace(&self, load: &TableLoad) -> Result<EndedJob, SinkFailure> {
-        let partition = format!("{}${}", load.table.name, load.date.format("%Y%m%d"));
-        let job = JobConfiguration { load: Some(self.load_job(load, &partition)), ..JobConfiguration::default() };
-        self.run_once(&self.job_name(load), load.again, &[("a", job)]).await
+    /// One job, over the partition or by MERGE.
+    async fn write(&self, load: &TableLoad, again: bool) -> Result<EndedJob, SinkFailure> {
+        let mode = if load.table.key.is_empty() { LoadMode::Replace } else { self.mode };
+        let staged = Mutex::new(Vec::new());
+        let configuration = || -> BoxFuture<'_, Result<JobConfiguration, SinkFailure>> {
+            match mode {
+                LoadMode::Replace => {
+                    let partition = format!("{}${}", load.table.name, load.date.format("%Y%m%d"));
+                    let job = self.load_job(load, &partition);
+                    Box::pin(async { Ok(JobConfiguration { load: Some(job), ..JobConfiguration::default() }) })
+                }
+                LoadMode::Merge => Box::pin(self.staged_merge(load, &staged)),
+            }
+        };
+        let ended = self.run_once(&self.job_name(load), again, &configuration).await;
+        let api = &self.api;
+        for staging in staged.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            // It expires by itself where it cannot be removed now.
+            if let Err(error) = api.call(|| api.client.table().delete(&api.project, &api.dataset, &staging)).await {
+                tracing::warn!(table = staging, error = error.message, "the staging table was not removed");
+            }
+        }
+        ended
     }
 
-    /// Loads into a staging table, and merges from there.
-    async fn merge(&self, load: &TableLoad) -> Result<EndedJob, SinkFailure> {
-        let name = self.job_name(load);
-        let staging = format!("{}__staging_{}", load.table.name, &name[name.len() - 16..]);
+    /// Loads into a staging table of its own, whose name is added to `staged`; the job that merges from
+    /// there.
+    async fn staged_merge(
+        &self,
+        load: &TableLoad,
+        staged: &Mutex<Vec<String>>,
+    ) -> Result<JobConfiguration, SinkFailure> {
+        let staging = format!("{}__staging_{}", load.table.name, uuid::Uuid::now_v7().simple());
+        staged.lock().unwrap_or_else(PoisonError::into_inner).push(staging.clone());
         let made = tables::table_of(self, &LoadTable { name: staging.clone(), ..load.table.clone() });
-        self.create(
-            Table { time_partitioning: None, ..made }
-                .expiration_time(std::time::SystemTime::from((self.loader.now)()) + STAGING_LIFE),
-        )
-        .await?;
+        let expires = std::time::SystemTime::from((self.loader.now)()) + STAGING_LIFE;
+        self.create(Table { time_partitioning: None, ..made }.expiration_time(expires)).await?;
+        let job = JobConfiguration { load: Some(self.load_job(load, &staging)), ..JobConfiguration::default() };
+        self.run_alone(&format!("cxlake_{staging}"), job).await?;
         self.add_missing_columns(load).await?;
         let query = statements::merge(&self.api.sql_name(&load.table.name), &self.api.sql_name(&staging), load);
-        let steps = [
-            ("s", JobConfiguration { load: Some(self.load_job(load, &staging)), ..JobConfiguration::default() }),
-            (
-                "m",
-                JobConfiguration {
-                    query: Some(JobConfigurationQuery {
-                        query,
-                        use_legacy_sql: Some(false),
-                        ..JobConfigurationQuery::default()
-                    }),
-                    ..JobConfiguration::default()
-                },
-            ),
-        ];
-        let ended = self.run_once(&name, load.again, &steps).await?;
-        let api = &self.api;
-        // It expires by itself where it cannot be removed now.
-        if let Err(error) = api.call(|| api.client.table().delete(&api.project, &api.dataset, &staging)).await {
-            tracing::warn!(table = staging, error = error.message, "the staging table was not removed");
-        }
-        Ok(ended)
+        let query = JobConfigurationQuery { query, use_legacy_sql: Some(false), ..JobConfigurationQuery::default() };
+        Ok(JobConfiguration { query: Some(query), ..JobConfiguration::default() })
     }
 
     /// MERGE adds no columns by itself.
@@ -168,7 +177,7 @@ impl BigQuery {
         Ok(load.rows)
     }
 
-    fn loads_table(&self) -> LoadTable {
+    fn loads_table(&self) -> Table {
         let text = |name: &str| Field::new(name, DataType::Utf8, true);
         let number = |name: &str| Field::new(name, DataType::Int64, true);
         let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
@@ -184,14 +193,16 @@ impl BigQuery {
             text("run_id"),
             Field::new("loaded_at", instant, true),
         ];
-        LoadTable {
+        let table = LoadTable {
             name: LOADS_TABLE.to_owned(),
             owner: "what was loaded".to_owned(),
             schema: std::sync::Arc::new(Schema::new(fields)),
             date_column: "report_date".to_owned(),
             key: vec!["table_name".to_owned()],
             adds_columns: false,
-        }
+        };
+        // Partitions can expire, and with them what was noted.
+        Table { time_partitioning: None, ..tables::table_of(self, &table) }
     }
 }
 
@@ -218,46 +229,39 @@ impl Warehouse for BigQuery {
         let doing = format!("look at what is loaded of {}", table.name);
         let rows = async |sql: String| match self.api.query(&sql).await {
             Ok(rows) => Ok(rows),
-            Err(ApiError { status: Some(404), message, .. }) if message.contains("Table") => Ok(Vec::new()),
+            Err(error) if error.is_no_table() => Ok(Vec::new()),
             Err(error) => Err(error.failure(&doing)),
         };
-        let loads = rows(statements::loads_by_day(&self.api.sql_name(LOADS_TABLE), table, first, last)).await?;
-        let mut days = BTreeMap::new();
-        for row in loads {
-            let [Some(date), Some(sequence), Some(content_sha256), Some(owner)] = row.as_slice() else { continue };
-            if *owner != table.owner {
-                return Err(super::foreign(table, owner));
-            }
-            if let (Ok(date), Ok(sequence)) = (date.parse(), sequence.parse()) {
-                days.insert(date, LoadedDay { content_sha256: content_sha256.clone(), sequence, rows: 0 });
-            }
-        }
-        if days.is_empty() {
-            return Ok(days);
-        }
-        for row in rows(statements::rows_by_day(&self.api.sql_name(&table.name), table, first, last)).await? {
-            let [Some(date), Some(count)] = row.as_slice() else { continue };
-            if let Some(day) = date.parse().ok().and_then(|date| days.get_mut(&date)) {
-                day.rows = count.parse().unwrap_or_default();
-            }
+        let notes = rows(statements::loads_by_day(&self.api.sql_name(LOADS_TABLE), table, first, last)).await?;
+        let mut days = noted_days(table, &notes)?;
+        if !days.is_empty() {
+            let counts = rows(statements::rows_by_day(&self.api.sql_name(&table.name), table, first, last)).await?;
+            count_days(&mut days, &counts);
         }
         Ok(days)
     }
 
     async fn load(&self, load: &TableLoad) -> Result<Loaded, SinkFailure> {
         self.prepare_table(&load.table).await?;
-        self.create(tables::table_of(self, &self.loads_table())).await?;
-        let mode = if load.table.key.is_empty() { LoadMode::Replace } else { self.mode };
-        let ended = match mode {
-            LoadMode::Replace => self.replace(load).await?,
-            LoadMode::Merge => self.merge(load).await?,
-        };
+        self.create(self.loads_table()).await?;
+        let mut ended = self.write(load, load.again).await?;
+        let mut proof = self.prove(load).await;
+        for _ in 0..PROOF_TRIES {
+            // A job of an earlier state that ended meanwhile, or a table that was changed since the
+            // job that was found: then its rows are written once more.
+            if proof.is_ok() {
+                break;
+            }
+            tracing::warn!(job = ended.id, made_here = ended.is_own, "the table has something else: loading again");
+            ended = self.write(load, true).await?;
+            proof = self.prove(load).await;
+        }
+        let rows = proof?;
         if let Some(written) = ended.output_rows
             && written != load.rows
         {
             tracing::warn!(job = ended.id, written, promised = load.rows, "the job wrote other rows than promised");
         }
-        let rows = self.prove(load).await?;
         let loads = self.api.sql_name(LOADS_TABLE);
         let note = statements::note(&loads, load, &load.load_id(&self.target()), &ended.id, &self.loader.run_id);
         let noted = self.api.query(&note).await;
@@ -273,8 +277,10 @@ impl Warehouse for BigQuery {
         };
         let query = self.api.query("SELECT 1").await;
         let jobs = query.map(|_| "a query job ran".to_owned()).map_err(|error| error.failure("run a BigQuery job"));
-        let tables = self.create(tables::table_of(self, &self.loads_table())).await;
-        let tables = tables.map(|()| format!("{LOADS_TABLE} can be made"));
+        // A query over a table runs where the dataset is, or not at all.
+        let made = self.create(self.loads_table()).await;
+        let looked_at = self.loaded_days(&probe_table(), NaiveDate::MIN, NaiveDate::MIN).await;
+        let tables = made.and(looked_at).map(|_| format!("{LOADS_TABLE} can be made and read"));
         vec![("dataset", dataset), ("jobs", jobs), ("tables", tables)]
     }
 

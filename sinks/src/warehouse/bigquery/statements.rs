@@ -29,12 +29,13 @@ pub(super) fn rows_by_day(table: &str, load: &LoadTable, first: NaiveDate, last:
     )
 }
 
-/// What was loaded last, for each day between two.
+/// What was loaded, for each day between two, oldest first; and whatever others loaded, of any day.
 pub(super) fn loads_by_day(loads: &str, load: &LoadTable, first: NaiveDate, last: NaiveDate) -> String {
     format!(
-        "SELECT report_date, sequence, content_sha256, owner FROM {loads} WHERE table_name = {} AND report_date \
-         BETWEEN {} AND {} ORDER BY report_date, sequence, loaded_at",
+        "SELECT report_date, sequence, content_sha256, owner FROM {loads} WHERE table_name = {} AND (owner <> {} OR \
+         report_date BETWEEN {} AND {}) ORDER BY report_date, sequence, loaded_at",
         text(&load.name),
+        text(&load.owner),
         day(first),
         day(last)
     )

@@ -1,5 +1,7 @@
 //! Tables as the registry's columns need them.
 
+use std::collections::HashMap;
+
 use arrow::datatypes::{DataType, SchemaRef};
 use gcp_bigquery_client::model::clustering::Clustering;
 use gcp_bigquery_client::model::field_type::FieldType;
@@ -16,6 +18,9 @@ use crate::warehouse::columns::{TableColumn, compare};
 
 /// BigQuery clusters by four columns at most.
 const MOST_CLUSTERING_COLUMNS: usize = 4;
+
+/// What marks the tables that cxlake made.
+const LABEL: &str = "cxlake";
 
 /// Digits before and after the point that NUMERIC keeps ("Data types").
 const NUMERIC_DIGITS: (u8, i8) = (29, 9);
@@ -42,7 +47,7 @@ impl BigQuery {
         let api = &self.api;
         match api.call(|| api.client.table().get(&api.project, &api.dataset, name, None)).await {
             Ok(table) => Ok(Some(table)),
-            Err(ApiError { status: Some(404), message, .. }) if !message.contains("Dataset") => Ok(None),
+            Err(error) if error.is_no_table() => Ok(None),
             Err(error) => Err(error.failure(&format!("look at the BigQuery table {name}"))),
         }
     }
@@ -51,6 +56,13 @@ impl BigQuery {
         let refuse = |reason: &str, hint: String| {
             Err(SinkFailure::load(format!("load into the BigQuery table {}: {reason}", table.name), hint))
         };
+        let is_ours = found.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL));
+        if !is_ours && found.num_rows.as_deref() != Some("0") {
+            return refuse(
+                "it has rows that are not cxlake's",
+                "name another table in the report; then `cxlake load`".into(),
+            );
+        }
         let partitioned = found.time_partitioning.as_ref();
         if partitioned.is_none_or(|by| by.r#type != "DAY" || by.field.as_deref() != Some(&table.date_column)) {
             let reason = format!("it is not partitioned by day on {}", table.date_column);
@@ -87,7 +99,12 @@ pub(super) fn table_of(warehouse: &BigQuery, table: &LoadTable) -> Table {
     let made = Table::new(&api.project, &api.dataset, &table.name, TableSchema::new(schema(&table.schema)))
         .description(&format!("{}, loaded by cxlake", table.owner))
         .time_partitioning(TimePartitioning::per_day().field(&table.date_column));
-    let key: Vec<String> = table.key.iter().take(MOST_CLUSTERING_COLUMNS).cloned().collect();
+    let made = Table { labels: Some(HashMap::from([(LABEL.to_owned(), "table".to_owned())])), ..made };
+    // BigQuery clusters by no floats.
+    let can_cluster = |column: &&String| {
+        table.schema.field_with_name(column).is_ok_and(|field| *field.data_type() != DataType::Float64)
+    };
+    let key: Vec<String> = table.key.iter().filter(can_cluster).take(MOST_CLUSTERING_COLUMNS).cloned().collect();
     if key.is_empty() { made } else { made.clustering(Clustering { fields: Some(key) }) }
 }
 

@@ -68,6 +68,8 @@ struct Answer {
 #[serde(rename_all = "camelCase", default)]
 struct ResultShape {
     row_type: Vec<ResultColumn>,
+    /// The parts that a long result is cut into.
+    partition_info: Vec<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -115,6 +117,15 @@ impl ApiError {
     /// Whether it says that a table is not there.
     pub(super) fn is_no_table(&self) -> bool {
         matches!(self, Self::Statement { sql_state, .. } if sql_state == "42S02")
+    }
+
+    /// Whether another transaction stood in the way: "Transactions", lock wait timeout and waiters.
+    pub(super) fn is_about_locks(&self) -> bool {
+        let says = |message: &str| {
+            let message = message.to_lowercase();
+            ["(000625)", "lock", "conflict"].iter().any(|word| message.contains(word))
+        };
+        matches!(self, Self::Statement { message, .. } if says(message))
     }
 
     /// What our own conditions in SQL say, where one of them made the statement fail.
@@ -175,15 +186,13 @@ impl Api {
         let again = format!("{first}&retry=true");
         let (status, answer) = self.call(Method::POST, &first, &again, Some(&body)).await?;
         let answer = if status == StatusCode::ACCEPTED { self.wait(answer).await? } else { answer };
+        let shape = answer.result_set_meta_data.unwrap_or_default();
+        if shape.partition_info.len() > 1 {
+            return Err(ApiError::Request("the result is longer than one part".to_owned()));
+        }
         Ok(Rows {
             handle: answer.statement_handle.unwrap_or_default(),
-            columns: answer
-                .result_set_meta_data
-                .unwrap_or_default()
-                .row_type
-                .into_iter()
-                .map(|column| column.name)
-                .collect(),
+            columns: shape.row_type.into_iter().map(|column| column.name).collect(),
             rows: answer.data,
         })
     }
@@ -275,14 +284,15 @@ impl Api {
 
 /// Statuses that another try does not change ("Handling responses").
 fn is_final(status: StatusCode) -> bool {
-    status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::REQUEST_TIMEOUT
+    status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
 }
 
 fn refused(status: StatusCode, answer: Answer) -> ApiError {
     let Answer { code, message, sql_state, .. } = answer;
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ApiError::Access(format!("{status}: {message} ({code})")),
-        StatusCode::UNPROCESSABLE_ENTITY => {
+        // 408 is the statement's own time, not the request's.
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::REQUEST_TIMEOUT => {
             ApiError::Statement { sql_state: sql_state.unwrap_or_default(), message: format!("{message} ({code})") }
         }
         _ => ApiError::Request(format!("{status}: {message} ({code})")),

@@ -13,14 +13,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::NaiveDate;
 
-use self::api::{Api, ApiError};
+use self::api::Api;
 use super::{
-    LOAD_TRIES, LoadTable, Loaded, LoadedDay, Loader, SnowflakeLocation, TableLoad, Warehouse, WarehouseProbe,
+    LoadTable, Loaded, LoadedDay, Loader, SnowflakeLocation, TableLoad, Warehouse, WarehouseProbe, count_days,
+    noted_days, probe_table,
 };
 use crate::failure::SinkFailure;
 
-/// The pause before a load is tried again, times the number of the try.
-const LOAD_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a load that met a lock is tried again, times the number of the try.
+const LOCK_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is tried: for two minutes.
+const LOCK_TRIES: u32 = 10;
 
 /// A schema.
 pub(super) struct Snowflake {
@@ -68,9 +71,10 @@ impl Snowflake {
         let cell = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
         let row = found.rows.iter().find(|row| cell(row, name).eq_ignore_ascii_case(stage));
         let hint = format!(
-            "the administrator makes it: CREATE STAGE {} URL = '{}/' STORAGE_INTEGRATION = …, and GRANT USAGE ON STAGE \
+            "the administrator makes it: CREATE STAGE {} URL = '{}' STORAGE_INTEGRATION = …, and GRANT USAGE ON STAGE \
              to the role",
-            self.stage, self.loader.lake_url
+            self.stage,
+            stage::stage_url(&self.loader.lake_url)
         );
         let Some(row) = row else {
             return Err(SinkFailure::load(format!("{doing}: there is none, or the role may not see it"), hint));
@@ -97,13 +101,11 @@ impl Snowflake {
                     "nothing of the load stays; if the window was replaced meanwhile, `cxlake load` loads what is there now",
                 ));
             }
-            // The lock of another load, or a conflict with one: it ends.
-            let is_conflict = matches!(&error, ApiError::Statement { message, .. } if message.contains("lock") || message.contains("onflict"));
-            if !is_conflict || attempt >= LOAD_TRIES {
+            if !error.is_about_locks() || attempt >= LOCK_TRIES {
                 return Err(error.failure(&doing));
             }
             tracing::warn!(?error, attempt, "the load met another one: trying again");
-            tokio::time::sleep(LOAD_PAUSE * attempt).await;
+            tokio::time::sleep(LOCK_PAUSE * attempt).await;
         }
         unreachable!("the last try returns")
     }
@@ -123,37 +125,19 @@ impl Warehouse for Snowflake {
             Err(error) if error.is_no_table() => Ok(Vec::new()),
             Err(error) => Err(error.failure(&doing)),
         };
-        let mut days = BTreeMap::new();
-        for row in rows(statements::loads_by_day(table, first, last)).await? {
-            let [Some(date), Some(sequence), content_sha256, Some(owner)] = row.as_slice() else { continue };
-            if *owner != table.owner {
-                return Err(super::foreign(table, owner));
-            }
-            // The row that loads take hold of is none.
-            let Some(content_sha256) = content_sha256.clone() else { continue };
-            if let (Ok(date), Ok(sequence)) = (date.parse(), sequence.parse()) {
-                days.insert(date, LoadedDay { content_sha256, sequence, rows: 0 });
-            }
-        }
-        if days.is_empty() {
-            return Ok(days);
-        }
-        for row in rows(statements::rows_by_day(table, first, last)).await? {
-            let [Some(date), Some(count)] = row.as_slice() else { continue };
-            if let Some(day) = date.parse().ok().and_then(|date| days.get_mut(&date)) {
-                day.rows = count.parse().unwrap_or_default();
-            }
+        let mut days = noted_days(table, &rows(statements::loads_by_day(table, first, last)).await?)?;
+        if !days.is_empty() {
+            count_days(&mut days, &rows(statements::rows_by_day(table, first, last)).await?);
         }
         Ok(days)
     }
 
     async fn load(&self, load: &TableLoad) -> Result<Loaded, SinkFailure> {
         let below_stage = self.below_stage().await?;
-        self.prepare_table(&load.table).await?;
         let doing = format!("register the load of {} {}", load.table.name, load.date);
-        for statement in [statements::create_loads(), statements::register(load)] {
-            self.api.statement(&statement).await.map_err(|error| error.failure(&doing))?;
-        }
+        self.api.statement(&statements::create_loads()).await.map_err(|error| error.failure(&doing))?;
+        self.prepare_table(&load.table).await?;
+        self.api.statement(&statements::register(load)).await.map_err(|error| error.failure(&doing))?;
         let load_id = load.load_id(&self.target());
         let script = statements::load(load, &load_id, &self.stage, &below_stage, &self.loader.run_id);
         let job = self.load_once(load, &script).await?;
@@ -166,9 +150,13 @@ impl Warehouse for Snowflake {
             let role = rows.rows.into_iter().flatten().flatten().next().unwrap_or_default();
             format!("signed in with the role {role}")
         });
-        let tables = self.api.statement(&statements::create_loads()).await;
-        let tables = tables.map(|_| format!("{} can be made", super::LOADS_TABLE));
-        let tables = tables.map_err(|error| error.failure("make a table in Snowflake"));
+        // A query needs the virtual warehouse too.
+        let made = self.api.statement(&statements::create_loads()).await;
+        let tables = match made.map_err(|error| error.failure("make a table in Snowflake")) {
+            Ok(_) => self.loaded_days(&probe_table(), NaiveDate::MIN, NaiveDate::MIN).await,
+            Err(failure) => Err(failure),
+        };
+        let tables = tables.map(|_| format!("{} can be made and read", super::LOADS_TABLE));
         let stage = self.below_stage().await;
         let stage = stage.map(|below| {
             format!("{} points at the lake{}", self.stage, if below.is_empty() { "" } else { "'s parent" })

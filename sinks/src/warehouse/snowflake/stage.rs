@@ -2,10 +2,12 @@
 
 use url::Url;
 
-/// A place in a store: which kind, the bucket or container, the path without slashes at its ends.
+/// A place in a store: which kind, Azure's account where the URL tells it, the bucket or container,
+/// the path without slashes at its ends.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
     store: &'static str,
+    account: Option<String>,
     bucket: String,
     path: String,
 }
@@ -16,19 +18,30 @@ impl Place {
         let url = Url::parse(url).ok()?;
         let host = url.host_str()?.to_owned();
         let path = url.path().trim_matches('/').to_owned();
-        let (store, bucket, path) = match url.scheme() {
-            "s3" | "s3gov" | "s3china" | "s3compat" => ("s3", host, path),
-            "gs" | "gcs" => ("gcs", host, path),
+        let account = || host.split('.').next().map(str::to_owned);
+        let (store, account, bucket, path) = match url.scheme() {
+            "s3" | "s3gov" | "s3china" | "s3compat" => ("s3", None, host, path),
+            "gs" | "gcs" => ("gcs", None, host, path),
             // The container stands before the account in one, and after it in the other.
-            "abfss" => ("azure", url.username().to_owned(), path),
-            "az" => ("azure", host, path),
+            "abfss" => ("azure", account(), url.username().to_owned(), path),
+            "az" => ("azure", None, host, path),
             "azure" => {
                 let (container, rest) = path.split_once('/').unwrap_or((path.as_str(), ""));
-                ("azure", container.to_owned(), rest.to_owned())
+                ("azure", account(), container.to_owned(), rest.to_owned())
             }
             _ => return None,
         };
-        Some(Self { store, bucket, path })
+        Some(Self { store, account, bucket, path })
+    }
+}
+
+/// A lake's URL as stages write it.
+pub(super) fn stage_url(lake: &str) -> String {
+    let Some(Place { store, account, bucket, path }) = Place::parse(lake) else { return lake.to_owned() };
+    let account = account.unwrap_or_else(|| "ACCOUNT".to_owned());
+    match store {
+        "azure" => format!("azure://{account}.blob.core.windows.net/{bucket}/{path}/"),
+        store => format!("{store}://{bucket}/{path}/"),
     }
 }
 
@@ -36,7 +49,9 @@ impl Place {
 /// points elsewhere.
 pub(super) fn lake_below_stage(lake: &str, stage: &str) -> Option<String> {
     let (lake, stage) = (Place::parse(lake)?, Place::parse(stage)?);
-    if (lake.store, &lake.bucket) != (stage.store, &stage.bucket) {
+    let accounts = (&lake.account, &stage.account);
+    let is_other_account = matches!(accounts, (Some(lake), Some(stage)) if lake != stage);
+    if (lake.store, &lake.bucket) != (stage.store, &stage.bucket) || is_other_account {
         return None;
     }
     let below = match lake.path.strip_prefix(&stage.path)? {
@@ -66,6 +81,19 @@ mod tests {
         check("gs://lake/cx", "gcs://lake/", Some("cx/"));
         check("gs://lake/cx", "s3://lake/", None);
         check("abfss://files@acme.dfs.core.windows.net/cx", "azure://acme.blob.core.windows.net/files/", Some("cx/"));
+        check("abfss://files@acme.dfs.core.windows.net/cx", "azure://other.blob.core.windows.net/files/", None);
         check("az://files/cx", "azure://acme.blob.core.windows.net/files/cx/", Some(""));
+    }
+
+    #[test]
+    fn a_lake_is_told_as_stages_are_made() {
+        for (lake, stage) in [
+            ("s3://lake/calls", "s3://lake/calls/"),
+            ("gs://lake/calls", "gcs://lake/calls/"),
+            ("abfss://files@acme.dfs.core.windows.net/calls", "azure://acme.blob.core.windows.net/files/calls/"),
+        ] {
+            assert_eq!(stage_url(lake), stage);
+            assert_eq!(lake_below_stage(lake, stage).as_deref(), Some(""));
+        }
     }
 }

@@ -140,14 +140,26 @@ pub(super) fn rows_by_day(table: &LoadTable, first: NaiveDate, last: NaiveDate) 
     )
 }
 
-/// What was loaded, for each day between two, oldest first.
+/// What was loaded last, for each day between two; and whatever others loaded, of any day.
 pub(super) fn loads_by_day(table: &LoadTable, first: NaiveDate, last: NaiveDate) -> String {
     format!(
         "SELECT TO_CHAR(REPORT_DATE, 'YYYY-MM-DD'), SEQUENCE, CONTENT_SHA256, OWNER FROM {} WHERE TABLE_NAME = {} AND \
-         REPORT_DATE BETWEEN {} AND {} ORDER BY REPORT_DATE, SEQUENCE, LOADED_AT",
+         (OWNER <> {} OR REPORT_DATE BETWEEN {} AND {}) QUALIFY ROW_NUMBER() OVER (PARTITION BY REPORT_DATE, OWNER \
+         ORDER BY SEQUENCE DESC, LOADED_AT DESC) = 1",
         name(LOADS_TABLE),
         text(&table.name),
+        text(&table.owner),
         day(first),
         day(last)
+    )
+}
+
+/// Whether anything of a table is noted, and how many rows it has.
+pub(super) fn notes_and_rows(table: &LoadTable) -> String {
+    format!(
+        "SELECT (SELECT COUNT(*) FROM {} WHERE TABLE_NAME = {}), (SELECT COUNT(*) FROM {})",
+        name(LOADS_TABLE),
+        text(&table.name),
+        name(&table.name)
     )
 }

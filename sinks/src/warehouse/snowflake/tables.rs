@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::Snowflake;
-use super::statements::{name, text};
+use super::statements::{name, notes_and_rows, text};
 use crate::failure::SinkFailure;
 use crate::warehouse::LoadTable;
 use crate::warehouse::columns::{TableColumn, compare};
@@ -14,14 +14,16 @@ impl Snowflake {
     /// checks no types.
     pub(super) async fn prepare_table(&self, table: &LoadTable) -> Result<(), SinkFailure> {
         let needed = columns_of(&table.schema);
-        let found = self.columns(&table.name).await?;
         let doing = format!("prepare the Snowflake table {}", table.name);
+        let mut found = self.columns(&table.name).await?;
         if found.is_empty() {
             let columns: Vec<String> = needed.iter().map(defined).collect();
             let create = format!("CREATE TABLE IF NOT EXISTS {} ({})", name(&table.name), columns.join(", "));
             self.api.statement(&create).await.map_err(|error| error.failure(&doing))?;
-            return Ok(());
+            // Another process can have been first, with fewer columns.
+            found = self.columns(&table.name).await?;
         }
+        self.refuse_strangers_rows(table).await?;
         let difference = compare(&needed, &found);
         if let Some((column, found)) = difference.mistyped.first() {
             return Err(SinkFailure::load(
@@ -52,6 +54,21 @@ impl Snowflake {
             self.api.statement(&add).await.map_err(|error| error.failure(&doing))?;
         }
         Ok(())
+    }
+
+    /// A table with rows, of which nothing is noted, is somebody else's.
+    async fn refuse_strangers_rows(&self, table: &LoadTable) -> Result<(), SinkFailure> {
+        let doing = format!("look at the Snowflake table {}", table.name);
+        let counted = self.api.statement(&notes_and_rows(table)).await.map_err(|error| error.failure(&doing))?;
+        let counts: Vec<u64> =
+            counted.rows.into_iter().flatten().filter_map(|count| count.and_then(|count| count.parse().ok())).collect();
+        match counts.as_slice() {
+            [0, rows] if *rows > 0 => Err(SinkFailure::load(
+                format!("load into the Snowflake table {}: it has rows that are not cxlake's", table.name),
+                "name another table in the report; then `cxlake load`",
+            )),
+            _ => Ok(()),
+        }
     }
 
     async fn columns(&self, table: &str) -> Result<Vec<TableColumn>, SinkFailure> {
