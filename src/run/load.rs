@@ -268,6 +268,8 @@ impl TableDay<'_> {
         mut known: Option<Option<LoadedDay>>,
     ) -> Result<(LoadStatus, TableSummary), Failure> {
         let mut failure = None;
+        // What this process wrote of an earlier state may stand over what another wrote of a newer one.
+        let mut wrote_earlier_state = false;
         for look in 0..DAY_LOOKS {
             tokio::time::sleep(LOOK_PAUSE * look).await;
             let contents = match seen.take() {
@@ -290,22 +292,28 @@ impl TableDay<'_> {
                     failure = Some(self.older_than_loaded(&load, &held));
                     continue;
                 }
-                Some(held) if held.content_sha256 == load.content_sha256 && held.rows == load.rows => {
+                Some(held)
+                    if !wrote_earlier_state && held.content_sha256 == load.content_sha256 && held.rows == load.rows =>
+                {
                     return Ok((LoadStatus::Unchanged, summary(&load, held.rows, None)));
                 }
                 // Somebody changed the table.
                 Some(held) => load.again = held.content_sha256 == load.content_sha256,
                 None => {}
             }
+            load.again |= wrote_earlier_state;
             match self.warehouse.load(&load).await {
                 Ok(loaded) if !self.is_changed(&load).await? => {
                     return Ok((LoadStatus::Loaded, summary(&load, loaded.rows, Some(loaded.job))));
                 }
-                Ok(_) => {}
+                Ok(_) => wrote_earlier_state = true,
                 Err(refused) if refused.kind != SinkFailureKind::Superseded && !self.is_changed(&load).await? => {
                     return Err(refused.into());
                 }
-                Err(refused) => failure = Some(refused.into()),
+                Err(refused) => {
+                    wrote_earlier_state = true;
+                    failure = Some(refused.into());
+                }
             }
         }
         Err(failure.unwrap_or_else(|| {

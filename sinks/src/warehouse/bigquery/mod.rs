@@ -277,9 +277,10 @@ impl Warehouse for BigQuery {
         };
         let query = self.api.query("SELECT 1").await;
         let jobs = query.map(|_| "a query job ran".to_owned()).map_err(|error| error.failure("run a BigQuery job"));
+        let today = (self.loader.now)().date_naive();
         // A query over a table runs where the dataset is, or not at all.
         let made = self.create(self.loads_table()).await;
-        let looked_at = self.loaded_days(&probe_table(), NaiveDate::MIN, NaiveDate::MIN).await;
+        let looked_at = self.loaded_days(&probe_table(), today, today).await;
         let tables = made.and(looked_at).map(|_| format!("{LOADS_TABLE} can be made and read"));
         vec![("dataset", dataset), ("jobs", jobs), ("tables", tables)]
     }

@@ -150,10 +150,11 @@ impl Warehouse for Snowflake {
             let role = rows.rows.into_iter().flatten().flatten().next().unwrap_or_default();
             format!("signed in with the role {role}")
         });
+        let today = (self.loader.now)().date_naive();
         // A query needs the virtual warehouse too.
         let made = self.api.statement(&statements::create_loads()).await;
         let tables = match made.map_err(|error| error.failure("make a table in Snowflake")) {
-            Ok(_) => self.loaded_days(&probe_table(), NaiveDate::MIN, NaiveDate::MIN).await,
+            Ok(_) => self.loaded_days(&probe_table(), today, today).await,
             Err(failure) => Err(failure),
         };
         let tables = tables.map(|_| format!("{} can be made and read", super::LOADS_TABLE));
