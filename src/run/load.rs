@@ -311,7 +311,7 @@ impl TableDay<'_> {
                     return Err(refused.into());
                 }
                 Err(refused) => {
-                    wrote_earlier_state = true;
+                    wrote_earlier_state |= refused.kind != SinkFailureKind::Superseded;
                     failure = Some(refused.into());
                 }
             }

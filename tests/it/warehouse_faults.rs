@@ -163,6 +163,18 @@ async fn an_older_job_never_follows_a_newer_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_the_user_made_is_loaded_day_after_day() {
+    let mut house = House::big_query(small()).await;
+    house.lab.replace("load_quarantine = true", "");
+    house
+        .warehouse
+        .sql("CREATE TABLE TABLE_OF calls (report_date DATE, interaction_id STRING) PARTITION BY report_date");
+    assert_eq!(House::statuses(&house.run(&DAY, 0)), ["loaded"]);
+    assert_eq!(House::statuses(&house.run(&["--date", "2024-01-02"], 0)), ["loaded"]);
+    house.holds_the_lake("data", "calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_failed_gets_another_attempt() {
     let mut house = House::big_query(small()).await;
     house.lab.replace("load_quarantine = true", "");

@@ -34,15 +34,23 @@ pub(super) struct Process(Child);
 
 impl Process {
     pub(super) fn start(mut command: Command, port: u16) -> Self {
+        Self::try_start(&mut command, port).unwrap_or_else(|| panic!("{command:?} did not start"))
+    }
+
+    /// `None` where it ends, as it does where another has taken one of its ports meanwhile.
+    pub(super) fn try_start(command: &mut Command, port: u16) -> Option<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = Self(command.spawn().unwrap());
+        let mut process = Self(command.spawn().unwrap());
         for _ in 0..300 {
+            if process.0.try_wait().unwrap().is_some() {
+                return None;
+            }
             if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return process;
+                return Some(process);
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("{command:?} did not start");
+        None
     }
 }
 

@@ -130,13 +130,17 @@ impl BigQueryServer {
 
     /// Over a lake in GCS whose objects are in an S3 server.
     pub(crate) fn start(s3_port: u16) -> Self {
-        let (backend_port, port, folder) = (free_port(), free_port(), tempfile::tempdir().unwrap());
-        let mut backend = Command::new(tool("bigquery/bin/local-bigquery"));
-        backend.args(["--host", "127.0.0.1", "--port", &backend_port.to_string()]);
-        backend.args(["--grpc-port", &free_port().to_string(), "--data-dir"]).arg(folder.path().join("data"));
-        backend.env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{s3_port}"));
-        std::fs::create_dir(folder.path().join("data")).unwrap();
-        let backend = Process::start(backend, backend_port);
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let backend = (1..=3).find_map(|attempt| {
+            let (backend_port, data) = (free_port(), folder.path().join(format!("data-{attempt}")));
+            std::fs::create_dir(&data).unwrap();
+            let mut backend = Command::new(tool("bigquery/bin/local-bigquery"));
+            backend.args(["--host", "127.0.0.1", "--port", &backend_port.to_string()]);
+            backend.args(["--grpc-port", &free_port().to_string(), "--data-dir"]).arg(data);
+            backend.env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{s3_port}"));
+            Some((Process::try_start(&mut backend, backend_port)?, backend_port))
+        });
+        let (backend, backend_port) = backend.unwrap();
         let dataset = json!({ "datasetReference": { "projectId": Self::PROJECT, "datasetId": "contact_centre" } });
         post(backend_port, &format!("/bigquery/v2/projects/{}/datasets", Self::PROJECT), &dataset);
         python("key_pair.py", &[&folder.path().display().to_string()]);

@@ -41,6 +41,11 @@ pub(super) fn loads_by_day(loads: &str, load: &LoadTable, first: NaiveDate, last
     )
 }
 
+/// How many loads of a table are noted.
+pub(super) fn notes(loads: &str, load: &LoadTable) -> String {
+    format!("SELECT COUNT(*) FROM {loads} WHERE table_name = {} AND owner = {}", text(&load.name), text(&load.owner))
+}
+
 /// Count, and for each column: values, sum as decimal text, and for floats sum and sum of magnitudes.
 pub(super) fn totals(table: &str, load: &TableLoad) -> String {
     let sums = load.sums.iter().map(|sum| {

@@ -10,11 +10,11 @@ use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
 
-use super::BigQuery;
 use super::api::ApiError;
+use super::{BigQuery, statements};
 use crate::failure::SinkFailure;
-use crate::warehouse::LoadTable;
 use crate::warehouse::columns::{TableColumn, compare};
+use crate::warehouse::{LOADS_TABLE, LoadTable};
 
 /// BigQuery clusters by four columns at most.
 const MOST_CLUSTERING_COLUMNS: usize = 4;
@@ -30,8 +30,41 @@ impl BigQuery {
     /// lacks are the load's to add.
     pub(super) async fn prepare_table(&self, table: &LoadTable) -> Result<(), SinkFailure> {
         match self.table(&table.name).await? {
-            Some(found) => self.fits(table, &found),
+            Some(found) => {
+                self.claim(table, &found).await?;
+                self.fits(table, &found)
+            }
             None => self.create(table_of(self, table)).await,
+        }
+    }
+
+    /// Marks an empty table of the user's as ours; refuses one with rows of which nothing is noted.
+    async fn claim(&self, table: &LoadTable, found: &Table) -> Result<(), SinkFailure> {
+        let doing = format!("load into the BigQuery table {}", table.name);
+        if found.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL)) {
+            return Ok(());
+        }
+        let api = &self.api;
+        if found.num_rows.as_deref() == Some("0") {
+            let mut labels = found.labels.clone().unwrap_or_default();
+            labels.insert(LABEL.to_owned(), "table".to_owned());
+            let unchanged = Table::new(&api.project, &api.dataset, &table.name, TableSchema::default());
+            let marked = Table { labels: Some(labels), ..unchanged };
+            let patched =
+                api.call(|| api.client.table().patch(&api.project, &api.dataset, &table.name, marked.clone()));
+            return patched.await.map(|_| ()).map_err(|error| error.failure(&doing));
+        }
+        match api.query(&statements::notes(&api.sql_name(LOADS_TABLE), table)).await {
+            Ok(rows)
+                if rows.first().is_some_and(|row| row.first().is_some_and(|count| count.as_deref() != Some("0"))) =>
+            {
+                Ok(())
+            }
+            Err(error) if !error.is_no_table() => Err(error.failure(&doing)),
+            _ => Err(SinkFailure::load(
+                format!("{doing}: it has rows that are not cxlake's"),
+                "name another table in the report; then `cxlake load`",
+            )),
         }
     }
 
@@ -56,13 +89,6 @@ impl BigQuery {
         let refuse = |reason: &str, hint: String| {
             Err(SinkFailure::load(format!("load into the BigQuery table {}: {reason}", table.name), hint))
         };
-        let is_ours = found.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL));
-        if !is_ours && found.num_rows.as_deref() != Some("0") {
-            return refuse(
-                "it has rows that are not cxlake's",
-                "name another table in the report; then `cxlake load`".into(),
-            );
-        }
         let partitioned = found.time_partitioning.as_ref();
         if partitioned.is_none_or(|by| by.r#type != "DAY" || by.field.as_deref() != Some(&table.date_column)) {
             let reason = format!("it is not partitioned by day on {}", table.date_column);

@@ -123,7 +123,9 @@ impl ApiError {
     pub(super) fn is_about_locks(&self) -> bool {
         let says = |message: &str| {
             let message = message.to_lowercase();
-            ["(000625)", "lock", "conflict"].iter().any(|word| message.contains(word))
+            ["(000625)", "lock timeout", "lock wait", "locked", "deadlock", "write-write conflict"]
+                .iter()
+                .any(|word| message.contains(word))
         };
         matches!(self, Self::Statement { message, .. } if says(message))
     }

@@ -56,7 +56,10 @@ impl Snowflake {
         let doing = format!("read through the stage {}", self.stage);
         let (folder, stage) = match self.stage.rsplit_once('.') {
             Some((schema, stage)) => (format!(" IN SCHEMA {schema}"), stage),
-            None => (String::new(), self.stage.as_str()),
+            None => (
+                format!(" IN SCHEMA {}.{}", statements::name(&self.database), statements::name(&self.schema)),
+                self.stage.as_str(),
+            ),
         };
         let sql = format!("SHOW STAGES LIKE {}{folder}", statements::text(stage));
         let found = self.api.statement(&sql).await.map_err(|error| error.failure(&doing))?;
