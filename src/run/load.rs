@@ -289,7 +289,12 @@ impl TableDay<'_> {
             };
             match held {
                 Some(held) if held.sequence > load.sequence => {
-                    failure = Some(self.older_than_loaded(&load, &held));
+                    let refused = Some(self.older_than_loaded(&load, &held));
+                    // The same twice: the lake will not catch up.
+                    if failure == refused {
+                        break;
+                    }
+                    failure = refused;
                     continue;
                 }
                 Some(held)

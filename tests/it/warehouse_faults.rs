@@ -118,6 +118,34 @@ async fn big_query_tables_are_compared_before_they_are_loaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_not_what_the_manifests_say_leaves_no_trace() {
+    let mut house = House::snowflake(small()).await;
+    house.lab.replace("load_quarantine = true", "");
+    let proof = "SELECT TO_NUMBER(CASE WHEN COUNT";
+    house
+        .before_in_snowflake(proof, "DELETE FROM calls WHERE interaction_id = (SELECT MIN(interaction_id) FROM calls)");
+    let refused = complaint(&house.run(&DAY, 8));
+    assert!(refused.contains("rows: the manifests say 58, the table has 57"), "{refused}");
+    house.before_in_snowflake(proof, "UPDATE calls SET duration = duration + 1");
+    let refused = complaint(&house.load(8));
+    assert!(refused.contains("sum of duration: the manifests say"), "{refused}");
+    house.before_in_snowflake(proof, "UPDATE calls SET hold_time = NULL");
+    let refused = complaint(&house.load(8));
+    assert!(refused.contains("values of hold_time: the manifests say"), "{refused}");
+    assert_eq!(house.warehouse.sql("SELECT COUNT(*) FROM calls")[0][0].as_deref(), Some("0"));
+    // A newer load that was there first is not written over.
+    let newer = "INSERT INTO _cxlake_loads (table_name, owner, report_date, sequence, content_sha256) SELECT 'calls', \
+                 'acme/calls', '2024-01-01'::DATE, 99, 'newer'";
+    house.before_in_snowflake("BEGIN", newer);
+    let refused = complaint(&house.load(8));
+    assert!(refused.contains("the warehouse holds commit 99 of it, and the lake only 1"), "{refused}");
+    assert_eq!(house.warehouse.sql("SELECT COUNT(*) FROM calls")[0][0].as_deref(), Some("0"));
+    house.warehouse.sql("DELETE FROM _cxlake_loads WHERE sequence > 0");
+    assert_eq!(House::statuses(&house.load(0)), ["loaded"]);
+    house.holds_the_lake("data", "calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stage_that_points_elsewhere_is_found_out() {
     let mut house = House::snowflake(small()).await;
     let checked = house.lab.cxlake(&["check"]).expect(0).stdout;
@@ -214,6 +242,10 @@ async fn big_query_takes_application_default_credentials() {
     command.env("KEY", "{\"type\": \"service_account\"}");
     let outcome = Running::start(command).end().expect(2);
     assert!(outcome.message().contains("they are no service account's key"), "{}", outcome.message());
+    // A run that could never load stops before it commits.
+    let mut command = house.lab.command(&["run", "--date", "2024-01-02"]);
+    command.env("KEY", "{\"type\": \"service_account\"}");
+    assert!(Running::start(command).end().expect(2).statuses().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,14 @@ impl House {
         self.warehouse.misbehave(&format!("delay?seconds={seconds}"));
     }
 
+    /// Has Snowflake run something once before the next statement that begins with `prefix`.
+    pub(crate) fn before_in_snowflake(&self, prefix: &str, sql: &str) {
+        let encoded: String = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("prefix", prefix), ("sql", sql)])
+            .finish();
+        self.warehouse.misbehave(&format!("before?{encoded}"));
+    }
+
     /// Makes BigQuery's next load jobs fail.
     pub(crate) fn fail_big_query(&self, reason: &str, times: u32) {
         self.warehouse.misbehave(&format!("fail?reason={reason}&times={times}"));
