@@ -356,3 +356,42 @@ impl WindowStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Surroundings, read_settings};
+
+    #[test]
+    fn a_day_is_loaded_after_its_last_window_and_all_days_where_a_run_breaks_off() {
+        let report = |name: &str| {
+            format!("[reports.{name}]\ntenant = \"acme\"\nreport = \"R\"\ngroup_by = [\"id\"]\nkey = [\"id\"]\n")
+        };
+        let tenant = "[tenants.acme]\nauth_url = \"https://acme.example\"\nclient_id = { env = \"A\" }\nclient_secret \
+                      = { env = \"A\" }\n[tenants.acme.regions]\nna1 = \"https://na1.example\"\n[lake]\nurl = \"lake\"\n";
+        let surroundings = Surroundings {
+            variable: &|_| Some("a".to_owned()),
+            text_file: &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        };
+        let settings =
+            read_settings("cxlake.toml", &format!("{}{}{tenant}", report("calls"), report("chats")), &surroundings)
+                .unwrap();
+        let window = |name: &str, day: u32, hour: u32| {
+            let date = NaiveDate::from_ymd_opt(2024, 1, day).unwrap();
+            let start = date.and_hms_opt(hour, 0, 0).unwrap().and_utc();
+            (&settings.reports[name], Window { start, end: start + chrono::TimeDelta::hours(1), date })
+        };
+        let windows = [window("calls", 1, 0), window("chats", 1, 0), window("calls", 1, 1), window("calls", 2, 0)];
+        let check = |position: usize, goes_on: bool, expected: &[(&str, u32)]| {
+            use chrono::Datelike as _;
+            let days = days_to_load(&windows, position, goes_on);
+            let days: Vec<(&str, u32)> = days.iter().map(|(report, day)| (report.name.as_str(), day.day())).collect();
+            assert_eq!(days, expected, "{position} {goes_on}");
+        };
+        check(0, true, &[]);
+        check(1, true, &[("chats", 1)]);
+        check(2, true, &[("calls", 1)]);
+        check(3, true, &[("calls", 2)]);
+        check(2, false, &[("calls", 1), ("chats", 1)]);
+    }
+}

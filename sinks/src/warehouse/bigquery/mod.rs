@@ -288,3 +288,23 @@ impl Warehouse for BigQuery {
     /// A job goes on by itself: the next load finds it.
     async fn cancel(&self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_compared_exactly_and_floats_by_their_magnitudes() {
+        for (expected, found, magnitude, is_same) in [
+            ("1.50", Some("1.5"), None, true),
+            ("9007199254740993", Some("9007199254740992"), None, false),
+            ("1.5", None, None, false),
+            // The sum of large values that cancel out may differ by their rounding.
+            ("0.1", Some("0.1000001"), Some("1000"), true),
+            ("0.1", Some("0.1000001"), Some("0.1"), false),
+            ("0.1", Some("NaN"), Some("NaN"), false),
+        ] {
+            assert_eq!(is_same_sum(expected, found, magnitude), is_same, "{expected} {found:?} {magnitude:?}");
+        }
+    }
+}
