@@ -11,7 +11,7 @@ pub enum SinkFailureKind {
     Unavailable,
     /// Another run committed, or planned, a newer version of the window.
     Superseded,
-    /// The lake is not as its manifests say.
+    /// The lake, or a table, is not as the manifests say.
     Mismatch,
     /// The lake is committed, and the warehouse does not hold it.
     Load,
@@ -50,6 +50,12 @@ impl SinkFailure {
     pub(crate) fn mismatch(message: impl Into<String>) -> Self {
         let hint = "`cxlake verify` lists what is wrong with the lake; a run of the window replaces it".to_owned();
         Self { kind: SinkFailureKind::Mismatch, message: message.into(), hint }
+    }
+
+    /// A table that is not as the manifests say.
+    #[cfg(feature = "bigquery")]
+    pub(crate) fn differs(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: SinkFailureKind::Mismatch, message: message.into(), hint: hint.into() }
     }
 
     #[cfg_attr(not(any(feature = "bigquery", feature = "snowflake")), expect(dead_code, reason = "no warehouse"))]

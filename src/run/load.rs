@@ -20,7 +20,9 @@ use crate::vocabulary::{Failure, FailureKind, nearest_name};
 
 /// How often a day that is committed anew while it is loaded is looked at again.
 const DAY_LOOKS: u32 = 6;
-/// The pause before that, times the number of the look.
+/// How often a table may hold something else after a load.
+const MOST_DIFFERENCES: u32 = 3;
+/// The pause before a look, times the number of the look.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to load, and where to.
@@ -268,8 +270,10 @@ impl TableDay<'_> {
         mut known: Option<Option<LoadedDay>>,
     ) -> Result<(LoadStatus, TableSummary), Failure> {
         let mut failure = None;
-        // What this process wrote of an earlier state may stand over what another wrote of a newer one.
-        let mut wrote_earlier_state = false;
+        // What this process wrote of an earlier state may stand over what another wrote of a newer one;
+        // an older job may have ended last, or the table have changed since the job that was found.
+        let mut must_write = false;
+        let mut differences = 0;
         for look in 0..DAY_LOOKS {
             tokio::time::sleep(LOOK_PAUSE * look).await;
             let contents = match seen.take() {
@@ -297,37 +301,39 @@ impl TableDay<'_> {
                     failure = refused;
                     continue;
                 }
-                Some(held)
-                    if !wrote_earlier_state && held.content_sha256 == load.content_sha256 && held.rows == load.rows =>
-                {
+                Some(held) if !must_write && held.content_sha256 == load.content_sha256 && held.rows == load.rows => {
                     return Ok((LoadStatus::Unchanged, summary(&load, held.rows, None)));
                 }
                 // Somebody changed the table.
                 Some(held) => load.again = held.content_sha256 == load.content_sha256,
                 None => {}
             }
-            load.again |= wrote_earlier_state;
+            load.again |= must_write;
             match self.warehouse.load(&load).await {
                 Ok(loaded) if !self.is_changed(&load).await? => {
                     return Ok((LoadStatus::Loaded, summary(&load, loaded.rows, Some(loaded.job))));
                 }
-                Ok(_) => wrote_earlier_state = true,
-                Err(refused) if refused.kind != SinkFailureKind::Superseded && !self.is_changed(&load).await? => {
-                    return Err(refused.into());
-                }
+                Ok(_) => must_write = true,
                 Err(refused) => {
-                    wrote_earlier_state |= refused.kind != SinkFailureKind::Superseded;
+                    differences += u32::from(refused.kind == SinkFailureKind::Mismatch);
+                    if !is_worth_another(refused.kind, differences) && !self.is_changed(&load).await? {
+                        return Err(refused.into());
+                    }
+                    must_write |= refused.kind != SinkFailureKind::Superseded;
+                    tracing::warn!(error = %refused, "the table does not hold the day yet: looking again");
                     failure = Some(refused.into());
                 }
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            Failure::new(
-                FailureKind::Load,
-                format!("load {} of reports.{}: it is committed anew again and again", self.date, self.report.name),
-            )
-            .hint("`cxlake load` loads it when that has come to rest")
-        }))
+        Err(failure.unwrap_or_else(|| self.never_rests()))
+    }
+
+    fn never_rests(&self) -> Failure {
+        Failure::new(
+            FailureKind::Load,
+            format!("load {} of reports.{}: it is committed anew again and again", self.date, self.report.name),
+        )
+        .hint("`cxlake load` loads it when that has come to rest")
     }
 
     /// Whether something else is committed, or about to be, than what was loaded.
@@ -349,6 +355,15 @@ impl TableDay<'_> {
             load.table.name,
             cxlake_sinks::warehouse::LOADS_TABLE
         ))
+    }
+}
+
+/// Whether a load that was refused may do better against the same contents.
+fn is_worth_another(kind: SinkFailureKind, differences: u32) -> bool {
+    match kind {
+        SinkFailureKind::Superseded => true,
+        SinkFailureKind::Mismatch => differences < MOST_DIFFERENCES,
+        _ => false,
     }
 }
 

@@ -220,6 +220,19 @@ fn reports_are_loaded_into_warehouses_that_can_read_the_lake() {
         "read warehouses.bq.endpoint: a token would travel unencrypted in \"http://example.com\"",
         "write https://HOST; http:// is for loopback addresses only",
     );
+    check(
+        "location = \"EU\"",
+        "mode = \"merge\"\n[reports.calls.policy]\n[reports.hours]\ntenant = \"acme\"\nreport = \"H\"\nwindow = \
+         \"hour\"\ngroup_by = [\"agentId\"]\nkey = [\"agentId\"]\nload = [\"bq\"]",
+        "read reports.hours: bq merges by key, and hours of a day can share keys",
+        "leave mode out of the warehouse, or load into one without",
+    );
+    check(
+        "load = [",
+        "table = \"_cxlake_loads\"\nload = [",
+        "read reports.calls.table: cxlake keeps names like that for itself",
+        "choose another name",
+    );
     let other = "[reports.other]\ntenant = \"acme\"\nreport = \"Other\"\ngroup_by = [\"interactionId\"]\nkey = \
                  [\"interactionId\"]\ntable = \"Calls\"\nload = [\"sf\"]\n";
     check(

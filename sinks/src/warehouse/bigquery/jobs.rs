@@ -29,8 +29,6 @@ pub(super) struct EndedJob {
     pub(super) id: String,
     /// Rows that a load job wrote.
     pub(super) output_rows: Option<u64>,
-    /// Whether this process made it.
-    pub(super) is_own: bool,
 }
 
 /// How a job ended.
@@ -69,7 +67,7 @@ impl BigQuery {
                 }
             };
             match end {
-                End::Well(job) if is_own || !again => return Ok(EndedJob { is_own, ..job }),
+                End::Well(job) if is_own || !again => return Ok(job),
                 End::Well(_) => {}
                 End::Badly { reason, message } => {
                     own_tries += u32::from(is_own);
@@ -165,7 +163,7 @@ impl BigQuery {
                 let Some(error) = status.error_result else {
                     let load = job.statistics.and_then(|statistics| statistics.load);
                     let output_rows = load.and_then(|load| load.output_rows?.parse().ok());
-                    return Ok(End::Well(EndedJob { id: id.to_owned(), output_rows, is_own: false }));
+                    return Ok(End::Well(EndedJob { id: id.to_owned(), output_rows }));
                 };
                 return Ok(End::Badly {
                     reason: error.reason.unwrap_or_default(),

@@ -30,8 +30,6 @@ use super::{
 };
 use crate::failure::SinkFailure;
 
-/// How often rows are written once more where the table has something else after a job.
-const PROOF_TRIES: u32 = 2;
 /// How long a staging table that nobody removed stays.
 const STAGING_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
@@ -81,7 +79,7 @@ impl BigQuery {
     }
 
     /// One job, over the partition or by MERGE.
-    async fn write(&self, load: &TableLoad, again: bool) -> Result<EndedJob, SinkFailure> {
+    async fn write(&self, load: &TableLoad) -> Result<EndedJob, SinkFailure> {
         let mode = if load.table.key.is_empty() { LoadMode::Replace } else { self.mode };
         let staged = Mutex::new(Vec::new());
         let configuration = || -> BoxFuture<'_, Result<JobConfiguration, SinkFailure>> {
@@ -94,7 +92,7 @@ impl BigQuery {
                 LoadMode::Merge => Box::pin(self.staged_merge(load, &staged)),
             }
         };
-        let ended = self.run_once(&self.job_name(load), again, &configuration).await;
+        let ended = self.run_once(&self.job_name(load), load.again, &configuration).await;
         let api = &self.api;
         for staging in staged.into_inner().unwrap_or_else(PoisonError::into_inner) {
             // It expires by itself where it cannot be removed now.
@@ -155,7 +153,7 @@ impl BigQuery {
         let count = |index: usize| cell(index).and_then(|text| text.parse::<u64>().ok());
         let differs = |what: &str, expected: &str, found: Option<String>| {
             let found = found.unwrap_or_else(|| "nothing".to_owned());
-            SinkFailure::load(
+            SinkFailure::differs(
                 format!("{doing}: {what}: the manifests say {expected}, the table has {found}"),
                 "if another load was under way, `cxlake load` puts it right; else look at the job's log in BigQuery",
             )
@@ -244,19 +242,8 @@ impl Warehouse for BigQuery {
     async fn load(&self, load: &TableLoad) -> Result<Loaded, SinkFailure> {
         self.prepare_table(&load.table).await?;
         self.create(self.loads_table()).await?;
-        let mut ended = self.write(load, load.again).await?;
-        let mut proof = self.prove(load).await;
-        for _ in 0..PROOF_TRIES {
-            // A job of an earlier state that ended meanwhile, or a table that was changed since the
-            // job that was found: then its rows are written once more.
-            if proof.is_ok() {
-                break;
-            }
-            tracing::warn!(job = ended.id, made_here = ended.is_own, "the table has something else: loading again");
-            ended = self.write(load, true).await?;
-            proof = self.prove(load).await;
-        }
-        let rows = proof?;
+        let ended = self.write(load).await?;
+        let rows = self.prove(load).await?;
         if let Some(written) = ended.output_rows
             && written != load.rows
         {
