@@ -102,7 +102,11 @@ impl DataBatch {
         let (report_date, schema_version) = (self.report_date, self.schema_version);
         let arrays = self.builders.iter_mut().zip(&plan.columns).map(|(builder, column)| -> ArrayRef {
             match builder {
-                Builder::Text(builder) => Arc::new(builder.finish()),
+                Builder::Text(builder) => {
+                    // The next batch is like this one: room for it at once spares copies while it grows.
+                    let next = StringBuilder::with_capacity(rows, builder.values_slice().len());
+                    Arc::new(std::mem::replace(builder, next).finish())
+                }
                 Builder::Float(builder) => Arc::new(builder.finish()),
                 Builder::Integer(builder) => Arc::new(builder.finish()),
                 Builder::Decimal(builder) => Arc::new(builder.finish()),

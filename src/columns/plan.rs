@@ -1,8 +1,7 @@
 //! The registry version's rules for a report, compiled once.
 
-use std::collections::HashMap;
-
 use arrow::datatypes::SchemaRef;
+use hashbrown::HashMap;
 
 use super::rules::ValueRules;
 use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
@@ -68,9 +67,23 @@ pub(super) struct PlannedColumn {
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     columns: HashMap<String, usize>,
+    /// The same by column, each as it is sent when nothing in it is escaped.
+    sent: Vec<Option<String>>,
 }
 
 impl KeyTable {
+    fn insert(&mut self, key: &str, column: usize) {
+        self.columns.insert(key.to_owned(), column);
+        self.sent.resize(self.sent.len().max(column + 1), None);
+        // A key with a backslash is never sent as it is.
+        self.sent[column] = (!key.contains('\\')).then(|| key.to_owned());
+    }
+
+    /// Whether the text between a key's quotes is surely that of a column's key.
+    pub(super) fn is_sent_as(&self, column: usize, raw: &str) -> bool {
+        self.sent.get(column).and_then(Option::as_deref) == Some(raw)
+    }
+
     pub(super) fn column(&self, key: &str) -> Option<usize> {
         self.columns.get(key).copied()
     }
@@ -92,7 +105,7 @@ impl DecodePlan {
                 ColumnOrigin::ReportDate | ColumnOrigin::Unmapped | ColumnOrigin::SchemaVersion => None,
             };
             if let Some(table) = table.filter(|_| column.requested) {
-                table.columns.insert(column.source.clone(), index);
+                table.insert(&column.source, index);
             }
             columns.push(planned(column)?);
         }

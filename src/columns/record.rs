@@ -7,16 +7,33 @@ use super::cells::{Cell, Cells};
 use super::plan::{DecodePlan, KeyTable, UnknownKeys};
 use super::rules::Broken;
 use super::violation::{Rule, Violation};
+use crate::registry::ColumnOrigin;
 use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS};
-use crate::vocabulary::json::{self, Field, array_elements, decode_string, object_fields, pointer_token};
+use crate::vocabulary::json::{self, Field, Value, Walk, array_elements, decode_string, object_fields, pointer_token};
 use crate::window::Window;
 
 const CUSTOM_METRICS: &str = "customMetrics";
+/// Columns that are tried for a key before it is looked up: those that it usually follows, and a few
+/// that the record may lack.
+const LIKELY_COLUMNS: usize = 4;
+
+/// A record, and what is known of it from its page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordText<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The same as text, where it is UTF-8.
+    pub(super) text: Option<&'a str>,
+    /// Whether it follows the grammar and nests at most [`RECORD_DEPTH`] levels, for certain.
+    pub(super) is_shallow: bool,
+}
 
 /// Judges records one after the other; what it needs for one is used again for the next.
 #[derive(Debug, Default)]
 pub(super) struct RecordJudge {
     pub(super) cells: Cells,
+    /// For each column, and each level's beginning, the column whose key came next in an earlier
+    /// record: tenants send keys in one order, so most need no lookup.
+    next_column: Vec<usize>,
     /// For each column the number of the record that last had it.
     seen_in: Vec<u64>,
     record_number: u64,
@@ -30,20 +47,28 @@ pub(super) struct RecordJudge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     NotObject,
-    DuplicateField,
+    DuplicateField(Place),
     Container,
     Encoding,
     Column(usize),
     UnknownKey,
 }
 
+/// Where a name comes twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Top,
+    Custom,
+    Unknown,
+}
+
 impl RecordJudge {
     /// Judges a record. With no violations the cells hold its values.
-    pub(super) fn judge(&mut self, record: &[u8], plan: &DecodePlan, window: &Window) -> Vec<Violation> {
+    pub(super) fn judge(&mut self, record: RecordText<'_>, plan: &DecodePlan, window: &Window) -> Vec<Violation> {
         self.begin(plan);
-        match std::str::from_utf8(record) {
-            Ok(record) => self.judge_text(record, plan, window),
-            Err(_) => self.note(Rank::Encoding, Violation::new("", Rule::Encoding, "UTF-8", Some(record))),
+        match record.text {
+            Some(text) => self.judge_text(text, record.is_shallow, plan, window),
+            None => self.note(Rank::Encoding, Violation::new("", Rule::Encoding, "UTF-8", Some(record.bytes))),
         }
         if self.violations.is_empty() {
             return Vec::new();
@@ -55,6 +80,7 @@ impl RecordJudge {
     fn begin(&mut self, plan: &DecodePlan) {
         self.cells.clear(plan.columns.len());
         self.seen_in.resize(plan.columns.len(), 0);
+        self.next_column.resize(plan.columns.len() + Level::ALL.len(), 0);
         self.record_number += 1;
         self.unknown_top.clear();
         self.unknown_custom.clear();
@@ -64,19 +90,16 @@ impl RecordJudge {
         self.violations.push((rank, violation));
     }
 
-    fn judge_text(&mut self, record: &str, plan: &DecodePlan, window: &Window) {
+    fn judge_text(&mut self, record: &str, is_shallow: bool, plan: &DecodePlan, window: &Window) {
         let bytes = record.as_bytes();
         if bytes.first() != Some(&b'{') {
             self.note(Rank::NotObject, Violation::new("", Rule::NotObject, "an object", Some(bytes)));
             return;
         }
-        match json::value_end(bytes, 0) {
-            Ok((_, depth)) if depth <= RECORD_DEPTH => {}
-            _ => {
-                let expected = format!("at most {RECORD_DEPTH} levels of nesting");
-                self.note(Rank::Container, Violation::new("", Rule::Type, expected, Some(bytes)));
-                return;
-            }
+        if !is_shallow && !json::value_end(bytes, 0).is_ok_and(|(_, depth)| depth <= RECORD_DEPTH) {
+            let expected = format!("at most {RECORD_DEPTH} levels of nesting");
+            self.note(Rank::Container, Violation::new("", Rule::Type, expected, Some(bytes)));
+            return;
         }
         // A key takes five bytes at least.
         if bytes.len() > 5 * RECORD_KEYS && json::key_count(bytes) > RECORD_KEYS {
@@ -84,42 +107,92 @@ impl RecordJudge {
             self.note(Rank::Container, violation);
             return;
         }
-        let mut custom: Option<Range<usize>> = None;
-        for field in object_fields(bytes, 0).flatten() {
-            match decode_string(&record[field.key.clone()]).as_deref().unwrap_or_default() {
-                CUSTOM_METRICS if custom.is_some() => {
-                    self.duplicate_field(&format!("/{CUSTOM_METRICS}"), record, &field)
-                }
-                CUSTOM_METRICS => custom = Some(field.value),
-                _ => self.judge_field(record, field, &plan.top, plan, Level::Top),
-            }
-        }
-        let custom_is_object = custom.is_none_or(|custom| self.judge_custom(record, custom, plan));
-        self.judge_absent(plan, custom_is_object);
+        let custom = self.judge_top(record, plan);
+        self.judge_absent(plan, custom);
         self.judge_unknown(record, plan);
         self.judge_time(plan, record, window);
     }
 
-    /// The members of `customMetrics`; false where it is no object.
-    fn judge_custom(&mut self, record: &str, custom: Range<usize>, plan: &DecodePlan) -> bool {
-        if !record[custom.clone()].starts_with('{') {
-            let value = &record.as_bytes()[custom];
-            let violation = Violation::new(format!("/{CUSTOM_METRICS}"), Rule::Type, "an object", Some(value));
-            self.note(Rank::Container, violation);
-            return false;
+    /// The members of the record; what its `customMetrics` is. The record follows the grammar, so a
+    /// walk through it ends at its end.
+    fn judge_top(&mut self, record: &str, plan: &DecodePlan) -> CustomMetrics {
+        let mut custom = CustomMetrics::Absent;
+        let mut previous = Level::Top.beginning(plan);
+        let Ok(mut walk) = Walk::object(record.as_bytes(), 0) else { return custom };
+        while let Ok(Some(key)) = walk.next_key() {
+            let is_custom = field_is(record, &key, CUSTOM_METRICS);
+            if is_custom && custom == CustomMetrics::Absent && record[walk.position()..].starts_with('{') {
+                custom = CustomMetrics::Object;
+                self.judge_custom(record, &mut walk, plan);
+                continue;
+            }
+            let Ok(value) = walk.value() else { break };
+            if !is_custom {
+                let column = self.column(record, &key, &mut previous, Level::Top, plan);
+                self.judge_field(record, key, value, column, plan, Level::Top);
+                continue;
+            }
+            let field = Field { key, value: value.range };
+            if custom == CustomMetrics::Absent {
+                custom = CustomMetrics::NoObject;
+                let value = &record.as_bytes()[field.value];
+                let violation = Violation::new(format!("/{CUSTOM_METRICS}"), Rule::Type, "an object", Some(value));
+                self.note(Rank::Container, violation);
+            } else {
+                self.duplicate_field(Place::Top, &format!("/{CUSTOM_METRICS}"), record, &field);
+            }
         }
-        for field in object_fields(record.as_bytes(), custom.start).flatten() {
-            self.judge_field(record, field, &plan.custom, plan, Level::Custom);
-        }
-        true
+        custom
     }
 
-    fn judge_field(&mut self, record: &str, field: Field, keys: &KeyTable, plan: &DecodePlan, level: Level) {
-        let raw_key = &record[field.key.clone()];
-        let column = match decode_string(raw_key) {
-            Ok(key) => keys.column(&key),
-            Err(_) => None,
-        };
+    /// The members of the `customMetrics` object at which the record's walk stands.
+    fn judge_custom(&mut self, record: &str, top: &mut Walk<'_>, plan: &DecodePlan) {
+        let mut previous = Level::Custom.beginning(plan);
+        let Ok(mut walk) = Walk::object(record.as_bytes(), top.position()) else { return };
+        while let Ok(Some(key)) = walk.next_key() {
+            let column = self.column(record, &key, &mut previous, Level::Custom, plan);
+            let Ok(value) = walk.value() else { break };
+            self.judge_field(record, key, value, column, plan, Level::Custom);
+        }
+        top.go_on(walk.position());
+    }
+
+    /// The column that a key fills. `previous` is the column of the key before it.
+    fn column(
+        &mut self,
+        record: &str,
+        key: &Range<usize>,
+        previous: &mut usize,
+        level: Level,
+        plan: &DecodePlan,
+    ) -> Option<usize> {
+        let raw = &record[key.clone()];
+        let keys = level.keys(plan);
+        // Keys that this record lacks are stepped over.
+        let mut likely = self.next_column[*previous];
+        for _ in 0..LIKELY_COLUMNS {
+            if keys.is_sent_as(likely, raw) {
+                *previous = likely;
+                return Some(likely);
+            }
+            likely = self.next_column[likely];
+        }
+        let found = decode_string(raw).ok().and_then(|key| keys.column(&key))?;
+        self.next_column[*previous] = found;
+        *previous = found;
+        Some(found)
+    }
+
+    fn judge_field(
+        &mut self,
+        record: &str,
+        key: Range<usize>,
+        value: Value,
+        column: Option<usize>,
+        plan: &DecodePlan,
+        level: Level,
+    ) {
+        let field = Field { key, value: value.range };
         let Some(column) = column else {
             match level {
                 Level::Top => self.unknown_top.push(field),
@@ -129,7 +202,7 @@ impl RecordJudge {
         };
         let planned = &plan.columns[column];
         if std::mem::replace(&mut self.seen_in[column], self.record_number) == self.record_number {
-            self.duplicate_field(&planned.pointer, record, &field);
+            self.duplicate_field(level.place(), &planned.pointer, record, &field);
             return;
         }
         let raw = &record[field.value.clone()];
@@ -141,7 +214,7 @@ impl RecordJudge {
             }
             return;
         }
-        let cell = planned.rules.read(raw, field.value.start, &mut self.cells, &mut self.broken);
+        let cell = planned.rules.read(raw, value.is_plain, field.value.start, &mut self.cells, &mut self.broken);
         self.cells.set(column, cell);
         for (rule, expected) in self.broken.drain(..) {
             let rank = if rule == Rule::Encoding { Rank::Encoding } else { Rank::Column(column) };
@@ -150,17 +223,17 @@ impl RecordJudge {
         }
     }
 
-    fn duplicate_field(&mut self, pointer: &str, record: &str, field: &Field) {
+    fn duplicate_field(&mut self, place: Place, pointer: &str, record: &str, field: &Field) {
         let value = &record.as_bytes()[field.value.clone()];
         let violation = Violation::new(pointer, Rule::DuplicateField, "each field name once", Some(value));
-        self.note(Rank::DuplicateField, violation);
+        self.note(Rank::DuplicateField(place), violation);
     }
 
-    fn judge_absent(&mut self, plan: &DecodePlan, custom_is_object: bool) {
+    fn judge_absent(&mut self, plan: &DecodePlan, custom: CustomMetrics) {
         for (index, column) in plan.columns.iter().enumerate() {
             let absent = column.required && self.seen_in[index] != self.record_number;
             let below_wrong_container =
-                column.origin == crate::registry::ColumnOrigin::CustomMetric && !custom_is_object;
+                column.origin == ColumnOrigin::CustomMetric && custom == CustomMetrics::NoObject;
             if absent && !below_wrong_container {
                 let violation = Violation::new(&column.pointer, Rule::Missing, column.rules.expected(), None);
                 self.note(Rank::Column(index), violation);
@@ -170,7 +243,7 @@ impl RecordJudge {
 
     /// Names that come twice among the keys that nobody asked for, and in what is below them.
     fn judge_unknown(&mut self, record: &str, plan: &DecodePlan) {
-        for level in [Level::Top, Level::Custom] {
+        for level in Level::ALL {
             let fields = match level {
                 Level::Top => std::mem::take(&mut self.unknown_top),
                 Level::Custom => std::mem::take(&mut self.unknown_custom),
@@ -179,7 +252,7 @@ impl RecordJudge {
             for field in &fields {
                 let pointer = format!("{}/{}", level.pointer(), field_token(record, field));
                 if !names.insert(field_name(record, field)) {
-                    self.duplicate_field(&pointer, record, field);
+                    self.duplicate_field(Place::Unknown, &pointer, record, field);
                     continue;
                 }
                 self.judge_below(record, field.value.clone(), &pointer);
@@ -206,7 +279,7 @@ impl RecordJudge {
                 for field in object_fields(bytes, value.start).flatten() {
                     let pointer = format!("{pointer}/{}", field_token(record, &field));
                     if !names.insert(field_name(record, &field)) {
-                        self.duplicate_field(&pointer, record, &field);
+                        self.duplicate_field(Place::Unknown, &pointer, record, &field);
                     }
                     self.judge_below(record, field.value, &pointer);
                 }
@@ -240,6 +313,11 @@ impl RecordJudge {
     /// a part of it is missing or no value of its type.
     pub(super) fn read_key(&self, plan: &DecodePlan, record: &str, into: &mut String) {
         into.clear();
+        if let [column] = *plan.key
+            && let Some(text) = self.cells.text(column, record)
+        {
+            return into.push_str(text);
+        }
         let parts: Option<Vec<String>> = plan.key.iter().map(|column| self.key_part(*column, record)).collect();
         if let Some(parts) = parts {
             key_text(&parts, into);
@@ -300,6 +378,14 @@ pub(super) fn key_text(parts: &[String], into: &mut String) {
     }
 }
 
+/// What a record has as `customMetrics`.
+#[derive(Clone, Copy, PartialEq)]
+enum CustomMetrics {
+    Absent,
+    Object,
+    NoObject,
+}
+
 #[derive(Clone, Copy)]
 enum Level {
     Top,
@@ -307,6 +393,30 @@ enum Level {
 }
 
 impl Level {
+    const ALL: [Self; 2] = [Self::Top, Self::Custom];
+
+    fn place(self) -> Place {
+        match self {
+            Self::Top => Place::Top,
+            Self::Custom => Place::Custom,
+        }
+    }
+
+    fn keys(self, plan: &DecodePlan) -> &KeyTable {
+        match self {
+            Self::Top => &plan.top,
+            Self::Custom => &plan.custom,
+        }
+    }
+
+    /// What stands for the column before the level's first.
+    fn beginning(self, plan: &DecodePlan) -> usize {
+        match self {
+            Self::Top => plan.columns.len(),
+            Self::Custom => plan.columns.len() + 1,
+        }
+    }
+
     fn pointer(self) -> &'static str {
         match self {
             Self::Top => "",
@@ -319,6 +429,11 @@ impl Level {
 fn field_name(record: &str, field: &Field) -> String {
     let raw = &record[field.key.clone()];
     decode_string(raw).map_or_else(|_| raw.to_owned(), std::borrow::Cow::into_owned)
+}
+
+fn field_is(record: &str, key: &Range<usize>, name: &str) -> bool {
+    let raw = &record[key.clone()];
+    raw == name || (raw.len() > name.len() && decode_string(raw).is_ok_and(|key| key == name))
 }
 
 fn field_token(record: &str, field: &Field) -> String {

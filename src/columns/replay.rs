@@ -12,7 +12,7 @@ use super::extract_hash::replay_sha256;
 use super::key_rule::{KeyRule, KeyVerdict};
 use super::plan::DecodePlan;
 use super::quarantine_batch::epoch_days;
-use super::record::{RecordJudge, key_text};
+use super::record::{RecordJudge, RecordText, key_text};
 use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
 use super::violation::Rule;
 use crate::settings::limits::{BATCH_ROWS, DATA_BATCH_BYTES};
@@ -164,7 +164,8 @@ impl RejectReplay {
 
     /// Whether a reject leaves the quarantine.
     fn passes(&mut self, record: &str) -> bool {
-        let violations = self.judge.judge(record.as_bytes(), &self.plan, &self.window);
+        let text = RecordText { bytes: record.as_bytes(), text: Some(record), is_shallow: false };
+        let violations = self.judge.judge(text, &self.plan, &self.window);
         if let Some(first) = violations.first() {
             self.stay(first.rule, &first.path);
             return false;

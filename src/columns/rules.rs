@@ -1,7 +1,6 @@
 //! The rules of one column, compiled: from a value's text to its cell, or to what it breaks.
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
@@ -77,20 +76,39 @@ impl ValueRules {
         })
     }
 
-    /// The cell for a value that is not null. `start` is the value's place in the record. What the
+    /// The cell for a value that is not null. `is_plain` says of a string that nothing in it is escaped,
+    /// `start` is the value's place in the record. What the
     /// value breaks is added to `broken`; then the cell is not to be used.
-    pub(super) fn read(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
-        let cell = self.read_by_type(raw, start, cells, broken);
+    pub(super) fn read(
+        &self,
+        raw: &str,
+        is_plain: bool,
+        start: usize,
+        cells: &mut Cells,
+        broken: &mut Vec<Broken>,
+    ) -> Cell {
+        let cell = self.read_by_type(raw, is_plain, start, cells, broken);
         if let Some(further) = self.further.as_ref().filter(|_| broken.is_empty()) {
             further.check(raw, broken);
         }
         cell
     }
 
-    fn read_by_type(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+    fn read_by_type(
+        &self,
+        raw: &str,
+        is_plain: bool,
+        start: usize,
+        cells: &mut Cells,
+        broken: &mut Vec<Broken>,
+    ) -> Cell {
         match (self.column_type, raw.as_bytes().first()) {
+            (ColumnType::String, Some(b'"')) if is_plain => {
+                self.check_text(&raw[1..raw.len() - 1], broken);
+                Cell::Text(start + 1..start + raw.len() - 1)
+            }
             (ColumnType::String, Some(b'"')) => self.read_text(raw, start, cells, broken),
-            (ColumnType::Timestamp | ColumnType::Date, Some(b'"')) => self.read_moment(raw, broken),
+            (ColumnType::Timestamp | ColumnType::Date, Some(b'"')) => self.read_moment(raw, is_plain, broken),
             (ColumnType::Boolean, Some(b't')) => self.read_boolean(true, broken),
             (ColumnType::Boolean, Some(b'f')) => self.read_boolean(false, broken),
             (ColumnType::Number | ColumnType::Integer | ColumnType::Decimal { .. }, Some(b'-' | b'0'..=b'9')) => {
@@ -116,8 +134,10 @@ impl ValueRules {
         }
     }
 
-    fn read_moment(&self, raw: &str, broken: &mut Vec<Broken>) -> Cell {
-        let Ok(text) = decode_string(&raw[1..raw.len() - 1]) else {
+    fn read_moment(&self, raw: &str, is_plain: bool, broken: &mut Vec<Broken>) -> Cell {
+        let inner = &raw[1..raw.len() - 1];
+        let text = if is_plain { Ok(std::borrow::Cow::Borrowed(inner)) } else { decode_string(inner) };
+        let Ok(text) = text else {
             broken.push((Rule::Encoding, "Unicode text".to_owned()));
             return Cell::Empty;
         };
@@ -206,7 +226,7 @@ impl ValueRules {
             }
         };
         if self.minimum.is_some() || self.maximum.is_some() {
-            let float = raw.parse::<f64>().unwrap_or(f64::NAN);
+            let float = number.nearest_float(raw);
             if let Some(minimum) = self.minimum.as_ref().filter(|bound| bound.is_above(float, number)) {
                 add(Rule::Range, format!(">= {}", minimum.exact));
             }

@@ -13,11 +13,11 @@ use super::extract_hash::{ExtractHash, sha256};
 use super::key_rule::{KeyRule, KeyVerdict};
 use super::plan::DecodePlan;
 use super::quarantine_batch::{QuarantineBatch, epoch_days};
-use super::record::RecordJudge;
+use super::record::{RecordJudge, RecordText};
 use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
 use super::violation::{Rule, Violation};
 use crate::settings::limits::{
-    BATCH_ROWS, COUNTED_UNKNOWN_KEYS, DATA_BATCH_BYTES, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES,
+    BATCH_ROWS, COUNTED_UNKNOWN_KEYS, DATA_BATCH_BYTES, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES, RECORD_DEPTH,
 };
 use crate::vocabulary::{Page, RejectTally};
 use crate::window::Window;
@@ -138,8 +138,9 @@ impl RecordTyper {
             records: page.record_count(),
             xxh3: xxh3_128(page.data()),
         });
-        for (offset, record) in (page.first_offset..).zip(page.record_texts()) {
-            self.record(offset, record);
+        let is_shallow = page.deepest_record <= RECORD_DEPTH;
+        for (offset, (bytes, text)) in (page.first_offset..).zip(page.record_texts()) {
+            self.record(offset, RecordText { bytes, text, is_shallow });
             if self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES {
                 batches.push(TypedBatch::Accepted(self.data.finish(&self.plan)?));
             }
@@ -176,14 +177,15 @@ impl RecordTyper {
         Ok(self.typed)
     }
 
-    fn record(&mut self, offset: u64, record: &[u8]) {
+    fn record(&mut self, offset: u64, text: RecordText<'_>) {
+        let record = text.bytes;
         self.typed.fetched += 1;
         self.hash.record(record);
         if record.len() > self.plan.max_record_bytes {
             return self.reject_long(offset, record);
         }
-        let violations = self.judge.judge(record, &self.plan, &self.window);
-        let text = std::str::from_utf8(record).unwrap_or_default();
+        let violations = self.judge.judge(text, &self.plan, &self.window);
+        let text = text.text.unwrap_or_default();
         if self.judge.has_unknown() {
             self.count_unknown(offset, text);
         }

@@ -49,9 +49,12 @@ impl Setback {
 
 /// Sorts an answer by its status.
 pub(super) fn judge(call: Call, answer: Answer, wait: Option<Duration>) -> Result<Answer, Setback> {
+    // A page can be many megabytes: it is looked into only where it must be explained.
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
     let reason = describe(&answer);
     match answer.status.as_u16() {
-        200..=299 => Ok(answer),
         401 if call == Call::Token => Err(Setback::Final(refused_credentials(&reason))),
         400 if call == Call::Token => Err(Setback::Final(refused_credentials(&reason))),
         401 => Err(Setback::Unauthorized { reason }),

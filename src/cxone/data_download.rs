@@ -154,7 +154,13 @@ type NotUtf8 = Vec<(usize, u64)>;
 /// records have the same bytes again, the page goes on with them (`typing.md`).
 fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8>) -> Result<PageAnswer, Setback> {
     if answer.status.as_u16() == 204 {
-        let page = Page { first_offset: place.offset(), body: answer.body, records: Vec::new(), not_utf8: false };
+        let page = Page {
+            first_offset: place.offset(),
+            body: answer.body,
+            records: Vec::new(),
+            deepest_record: 0,
+            not_utf8: false,
+        };
         return Ok(PageAnswer { page, total: 0, next_cursor: None });
     }
     if is_html(&answer) {
@@ -164,7 +170,7 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
         Some(message) => Setback::passing(format!("{} with an error in the place of a page: {message}", answer.status)),
         None => Setback::passing(reason),
     });
-    let Envelope { total, records, next_cursor } = envelope?;
+    let Envelope { total, records, deepest_record, next_cursor } = envelope?;
     let not_utf8: NotUtf8 = if std::str::from_utf8(&answer.body).is_ok() {
         Vec::new()
     } else {
@@ -179,6 +185,12 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
         *not_utf8_before = Some(not_utf8);
         return Err(Setback::passing(reason));
     }
-    let page = Page { first_offset: place.offset(), body: answer.body, records, not_utf8: !not_utf8.is_empty() };
+    let page = Page {
+        first_offset: place.offset(),
+        body: answer.body,
+        records,
+        deepest_record,
+        not_utf8: !not_utf8.is_empty(),
+    };
     Ok(PageAnswer { page, total, next_cursor })
 }

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::vocabulary::json::{self, array_elements, object_fields};
+use crate::vocabulary::json::{self, SyntaxError, Walk};
 
 /// A UTF-8 byte order mark, which some gateways put before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const TWICE: &str = "a field of the envelope comes twice";
 
 /// The envelope of one page (guide, section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +15,31 @@ pub struct Envelope {
     pub total: u64,
     /// Where each record of this page is in the text.
     pub records: Vec<Range<usize>>,
+    /// How deep containers nest in the deepest of them.
+    pub deepest_record: usize,
     /// What the next call carries, where the tenant pages by cursor.
     pub next_cursor: Option<String>,
+}
+
+/// A page's records while it is walked through.
+struct Records {
+    ranges: Vec<Range<usize>>,
+    deepest: usize,
+}
+
+impl Records {
+    /// Walks through the array at which the envelope's walk stands.
+    fn walk(body: &[u8], envelope: &mut Walk<'_>) -> Result<Self, SyntaxError> {
+        let mut records = Self { ranges: Vec::new(), deepest: 0 };
+        let mut walk = Walk::array(body, envelope.position())?;
+        while walk.next_element()? {
+            let record = walk.value()?;
+            records.deepest = records.deepest.max(record.depth);
+            records.ranges.push(record.range);
+        }
+        envelope.go_on(walk.position());
+        Ok(records)
+    }
 }
 
 /// Splits a page into its records, without a look into them.
@@ -30,19 +54,22 @@ pub fn split_page(body: &[u8]) -> Result<Envelope, String> {
         return Err(broken("not a JSON object"));
     }
     let (mut total, mut returned, mut records, mut next_cursor) = (None, None, None, None);
-    let mut end = start + 1;
-    for field in object_fields(body, start) {
-        let field = field.map_err(|error| broken(&error.to_string()))?;
-        let value = &body[field.value.clone()];
-        end = field.value.end;
-        let twice = match &body[field.key] {
+    let refused = |error: SyntaxError| broken(&error.to_string());
+    let mut walk = Walk::object(body, start).map_err(refused)?;
+    while let Some(key) = walk.next_key().map_err(refused)? {
+        let key = &body[key];
+        if key == b"data" && body.get(walk.position()) == Some(&b'[') {
+            let found = Records::walk(body, &mut walk).map_err(refused)?;
+            if records.replace(found).is_some() {
+                return Err(broken(TWICE));
+            }
+            continue;
+        }
+        let value = &body[walk.value().map_err(refused)?.range];
+        let twice = match key {
             b"totalRecords" => total.replace(count(value).ok_or_else(|| broken("totalRecords is no count"))?).is_some(),
             b"returnedRecords" => {
                 returned.replace(count(value).ok_or_else(|| broken("returnedRecords is no count"))?).is_some()
-            }
-            b"data" if value.starts_with(b"[") => {
-                let spans: Result<Vec<_>, _> = array_elements(body, field.value.start).collect();
-                records.replace(spans.map_err(|error| broken(&error.to_string()))?).is_some()
             }
             b"data" => return Err(broken("data is no array")),
             b"nextCursor" => {
@@ -51,22 +78,21 @@ pub fn split_page(body: &[u8]) -> Result<Envelope, String> {
             _ => false,
         };
         if twice {
-            return Err(broken("a field of the envelope comes twice"));
+            return Err(broken(TWICE));
         }
     }
-    let closing = json::skip_whitespace(body, end);
-    if body.get(closing) != Some(&b'}') || json::skip_whitespace(body, closing + 1) != body.len() {
+    if json::skip_whitespace(body, walk.position()) != body.len() {
         return Err(broken("it does not end where it should"));
     }
     let records = records.ok_or_else(|| broken("it has no data"))?;
     let total = total.ok_or_else(|| broken("it has no totalRecords"))?;
-    if returned.is_some_and(|returned| returned != records.len() as u64) {
+    if returned.is_some_and(|returned| returned != records.ranges.len() as u64) {
         return Err(broken("returnedRecords is not the number of its records"));
     }
-    if records.len() as u64 > total {
+    if records.ranges.len() as u64 > total {
         return Err(broken("it has more records than totalRecords"));
     }
-    Ok(Envelope { total, records, next_cursor: next_cursor.flatten() })
+    Ok(Envelope { total, records: records.ranges, deepest_record: records.deepest, next_cursor: next_cursor.flatten() })
 }
 
 fn count(value: &[u8]) -> Option<u64> {
@@ -94,7 +120,7 @@ mod tests {
         assert_eq!(records, ["{\"a\":1.50}", "42"]);
         assert_eq!((envelope.total, envelope.next_cursor.as_deref()), (3, Some("c1")));
         let empty = read(r#"{"totalRecords":0,"data":[],"nextCursor":null}"#).unwrap();
-        assert_eq!(empty, Envelope { total: 0, records: Vec::new(), next_cursor: None });
+        assert_eq!(empty, Envelope { total: 0, records: Vec::new(), deepest_record: 0, next_cursor: None });
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl PageReader for Numbers {
             records.push(start..body.len());
             body.push(',');
         }
-        let page = Page { first_offset: offset, body: Bytes::from(body), records, not_utf8: false };
+        let page = Page { first_offset: offset, body: Bytes::from(body), records, deepest_record: 1, not_utf8: false };
         let more = self.by_cursor && offset + length < self.total;
         Ok(PageAnswer { page, total, next_cursor: more.then(|| "more".to_owned()) })
     }
@@ -73,7 +73,7 @@ async fn run(numbers: Numbers) -> (Result<u64, Interruption>, Vec<u64>, Vec<(u64
     let mut records = Vec::new();
     while let Some(delivered) = receiver.recv().await {
         if let Delivery::Page(page) = delivered {
-            records.extend(page.record_texts().map(|text| std::str::from_utf8(text).unwrap().parse::<u64>().unwrap()));
+            records.extend(page.record_bytes().map(|text| std::str::from_utf8(text).unwrap().parse::<u64>().unwrap()));
         }
     }
     let outcome = delivery.await.unwrap();

@@ -186,7 +186,7 @@ pub(super) async fn aggregate(reader: ReportReader, paging: PagingLimits) -> Res
 }
 
 fn add_page(totals: &mut Totals, page: &Page) {
-    for record in page.record_texts() {
+    for record in page.record_bytes() {
         let Ok(fields) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(record) else { continue };
         for (name, value) in fields {
             if name == "customMetrics" {

@@ -13,6 +13,15 @@ const SHORT_DIGITS: usize = 38;
 const SAFE_FLOAT_DIGITS: usize = 15;
 /// Within these powers of ten a float64 is normal, so that [`SAFE_FLOAT_DIGITS`] holds.
 const SAFE_FLOAT_MAGNITUDE: i64 = 290;
+/// The longest literal whose digits a `u64` holds whatever they are.
+const SHORT_LITERAL: usize = 19;
+/// Powers of ten that float64 holds exactly.
+const EXACT_POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+/// Whole numbers below it are all exact in float64.
+const EXACT_WHOLE_LIMIT: u128 = 10_u128.pow(15);
 /// Exponents beyond it are all the same to us: no type holds such a number.
 const EXPONENT_LIMIT: i64 = 1_000_000_000_000_000;
 
@@ -51,6 +60,42 @@ impl ExactNumber {
 
     /// Reads a literal that is known to follow the JSON grammar.
     pub(crate) fn of_literal(literal: &[u8]) -> Self {
+        Self::of_short_literal(literal).unwrap_or_else(|| Self::of_any_literal(literal))
+    }
+
+    /// The fast way, for literals that have no exponent and whose digits surely fit.
+    fn of_short_literal(literal: &[u8]) -> Option<Self> {
+        if literal.len() > SHORT_LITERAL {
+            return None;
+        }
+        let (negative, unsigned) = match literal {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, literal),
+        };
+        let mut value = 0_u64;
+        let mut exponent = 0;
+        let mut after_point = 0;
+        for byte in unsigned {
+            match byte {
+                b'0'..=b'9' => {
+                    value = value * 10 + u64::from(byte - b'0');
+                    exponent -= after_point;
+                }
+                b'.' => after_point = 1,
+                _ => return None,
+            }
+        }
+        if value == 0 {
+            return Some(Self { negative: false, magnitude: Magnitude::Short(0), exponent: 0 });
+        }
+        while value.is_multiple_of(10) {
+            value /= 10;
+            exponent += 1;
+        }
+        Some(Self { negative, magnitude: Magnitude::Short(u128::from(value)), exponent })
+    }
+
+    fn of_any_literal(literal: &[u8]) -> Self {
         let (negative, unsigned) = match literal.split_first() {
             Some((b'-', rest)) => (true, rest),
             _ => (false, literal),
@@ -165,6 +210,9 @@ impl ExactNumber {
     /// # Errors
     /// [`NotKept::Precision`] where float64 would keep another number, [`NotKept::Range`] beyond it.
     pub fn to_float(&self, literal: &str) -> Result<f64, NotKept> {
+        if let Some(float) = self.short_float() {
+            return Ok(float);
+        }
         let Ok(float) = literal.parse::<f64>() else {
             return Err(NotKept::Range);
         };
@@ -177,6 +225,23 @@ impl ExactNumber {
         } else {
             Err(NotKept::Precision)
         }
+    }
+
+    /// The float64 that is nearest. `literal` is the text that the number was read from.
+    pub(crate) fn nearest_float(&self, literal: &str) -> f64 {
+        self.short_float().unwrap_or_else(|| literal.parse().unwrap_or(f64::NAN))
+    }
+
+    /// The float64 of a number of few digits and a small exponent: both factors are exact, so the one
+    /// operation rounds as reading the literal would (Clinger, "How to read floating point numbers
+    /// accurately", 1990). Zero is left to the literal, which may have a sign.
+    fn short_float(&self) -> Option<f64> {
+        let Magnitude::Short(value @ 1..EXACT_WHOLE_LIMIT) = self.magnitude else { return None };
+        let power = EXACT_POWERS_OF_TEN.get(usize::try_from(self.exponent.unsigned_abs()).ok()?)?;
+        #[expect(clippy::cast_precision_loss, reason = "below the limit nothing is lost")]
+        let whole = u64::try_from(value).ok()? as f64;
+        let float = if self.exponent < 0 { whole / power } else { whole * power };
+        Some(if self.negative { -float } else { float })
     }
 
     fn compare_magnitudes(&self, other: &Self) -> Ordering {
@@ -383,6 +448,15 @@ mod tests {
         fn the_written_form_has_the_same_value(text in "-?(0|[1-9][0-9]{0,45})(\\.[0-9]{1,45})?([eE][+-]?[0-9]{1,3})?") {
             let value = number(&text);
             prop_assert_eq!(number(&value.to_string()).cmp(&value), Ordering::Equal);
+        }
+
+        #[test]
+        fn short_literals_are_read_as_any_other(text in "-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,19})?") {
+            let expected = ExactNumber::of_any_literal(text.as_bytes());
+            prop_assert_eq!(ExactNumber::of_literal(text.as_bytes()), expected.clone());
+            if let Some(float) = expected.short_float() {
+                prop_assert_eq!(Ok(float), text.parse::<f64>());
+            }
         }
 
         #[test]

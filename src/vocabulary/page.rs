@@ -14,14 +14,29 @@ pub struct Page {
     pub body: Bytes,
     /// Where the records are in the body, in their order.
     pub records: Vec<Range<usize>>,
+    /// How deep containers nest in the deepest of them, at most.
+    pub deepest_record: usize,
     /// Whether bytes of a record are not UTF-8, and were so twice.
     pub not_utf8: bool,
 }
 
 impl Page {
-    /// The exact text of each record, in order.
-    pub fn record_texts(&self) -> impl Iterator<Item = &[u8]> {
+    /// The exact bytes of each record, in order.
+    pub fn record_bytes(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.records.iter().map(|range| &self.body[range.clone()])
+    }
+
+    /// The exact bytes of each record, in order, and the same as text where they are UTF-8.
+    pub fn record_texts(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> {
+        let whole = std::str::from_utf8(&self.body).ok();
+        self.records.iter().map(move |range| {
+            let bytes = &self.body[range.clone()];
+            let text = match whole {
+                Some(whole) => whole.get(range.clone()),
+                None => std::str::from_utf8(bytes).ok(),
+            };
+            (bytes, text)
+        })
     }
 
     /// From the first record's first byte to the last record's last.

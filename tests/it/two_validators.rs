@@ -293,7 +293,7 @@ fn fast(version: &RegistryVersion, records: &[String]) -> BTreeMap<u64, Vec<Viol
         range
     });
     let records = ranges.collect();
-    let page = Page { first_offset: 0, body: Bytes::from(body), records, not_utf8: false };
+    let page = Page { first_offset: 0, body: Bytes::from(body), records, deepest_record: usize::MAX, not_utf8: false };
     let mut batches = Vec::new();
     typer.page(&page, &mut batches).unwrap();
     typer.finish(&mut batches).unwrap();

@@ -1,9 +1,11 @@
 //! One Parquet file on its way.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -48,9 +50,15 @@ pub enum Codec {
 /// A Parquet file that is being written, in a temporary file.
 #[derive(Debug)]
 pub struct ParquetWriter {
-    writer: ArrowWriter<HashingWriter<NamedTempFile>>,
+    folder: PathBuf,
+    schema: SchemaRef,
+    properties: WriterPropertiesBuilder,
+    /// The first batch decides how columns are encoded, so it begins the file.
+    begun: Option<FileWriter>,
     rows: u64,
 }
+
+type FileWriter = ArrowWriter<HashingWriter<NamedTempFile>>;
 
 /// A whole Parquet file, nowhere visible yet. It is gone when this is dropped.
 #[derive(Debug)]
@@ -66,17 +74,13 @@ pub struct StagedFile {
 }
 
 impl ParquetWriter {
-    /// Begins a file in `folder`.
+    /// A file that will be in `folder`.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// Where the options ask for what is not there.
     pub fn create(folder: &Path, schema: SchemaRef, options: &ParquetOptions) -> Result<Self, SinkFailure> {
-        let file = NamedTempFile::with_suffix_in(".parquet", folder)
-            .map_err(|error| SinkFailure::disk("create a temporary file", &error))?;
         let properties = properties(&schema, options)?;
-        let writer = ArrowWriter::try_new(HashingWriter::new(file), schema, Some(properties))
-            .map_err(|error| SinkFailure::defect(format!("begin a Parquet file: {error}")))?;
-        Ok(Self { writer, rows: 0 })
+        Ok(Self { folder: folder.to_owned(), schema, properties, begun: None, rows: 0 })
     }
 
     /// Adds rows.
@@ -84,7 +88,12 @@ impl ParquetWriter {
     /// # Errors
     /// Where the disk refuses.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkFailure> {
-        self.writer.write(batch).map_err(|error| refused("write a temporary Parquet file", &error))?;
+        let writer = match self.begun.take() {
+            Some(writer) => writer,
+            None => self.begin(encodings(self.properties.clone(), batch))?,
+        };
+        let writer = self.begun.insert(writer);
+        writer.write(batch).map_err(|error| refused("write a temporary Parquet file", &error))?;
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
@@ -94,12 +103,23 @@ impl ParquetWriter {
     /// # Errors
     /// Where the disk refuses.
     pub fn finish(mut self, key_values: &[(String, String)]) -> Result<StagedFile, SinkFailure> {
+        let mut writer = match self.begun.take() {
+            Some(writer) => writer,
+            None => self.begin(self.properties.clone())?,
+        };
         for (key, value) in key_values {
-            self.writer.append_key_value_metadata(KeyValue::new(key.clone(), value.clone()));
+            writer.append_key_value_metadata(KeyValue::new(key.clone(), value.clone()));
         }
-        let inner = self.writer.into_inner().map_err(|error| refused("end a temporary Parquet file", &error))?;
+        let inner = writer.into_inner().map_err(|error| refused("end a temporary Parquet file", &error))?;
         let (file, sha256, bytes) = inner.finish();
         Ok(StagedFile { file, rows: self.rows, bytes, sha256 })
+    }
+
+    fn begin(&self, properties: WriterPropertiesBuilder) -> Result<FileWriter, SinkFailure> {
+        let file = NamedTempFile::with_suffix_in(".parquet", &self.folder)
+            .map_err(|error| SinkFailure::disk("create a temporary file", &error))?;
+        ArrowWriter::try_new(HashingWriter::new(file), Arc::clone(&self.schema), Some(properties.build()))
+            .map_err(|error| SinkFailure::defect(format!("begin a Parquet file: {error}")))
     }
 }
 
@@ -110,7 +130,39 @@ fn refused(doing: &str, error: &parquet::errors::ParquetError) -> SinkFailure {
     )
 }
 
-fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterProperties, SinkFailure> {
+/// No dictionary for columns whose values hardly repeat, as unique ids and free text: it would be
+/// given up when it is full, after every value was looked up in vain.
+fn encodings(properties: WriterPropertiesBuilder, batch: &RecordBatch) -> WriterPropertiesBuilder {
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    columns.fold(properties, |properties, (field, column)| {
+        if repeats(column) {
+            properties
+        } else {
+            properties.set_column_dictionary_enabled(ColumnPath::from(vec![field.name().clone()]), false)
+        }
+    })
+}
+
+/// Whether a value of the column comes twice on average. Other types than those that are counted
+/// are taken to repeat.
+fn repeats(column: &ArrayRef) -> bool {
+    let values = column.len() - column.null_count();
+    let distinct = match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>().iter().flatten();
+            values.map(f64::to_bits).collect::<HashSet<_>>().len()
+        }
+        DataType::Int64 => column.as_primitive::<Int64Type>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            column.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect::<HashSet<_>>().len()
+        }
+        _ => return true,
+    };
+    distinct * 2 <= values
+}
+
+fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterPropertiesBuilder, SinkFailure> {
     let compression = match options.codec {
         Codec::Zstd(level) => Compression::ZSTD(
             ZstdLevel::try_new(level)
@@ -126,7 +178,7 @@ fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterProp
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
         .set_dictionary_enabled(true);
-    Ok(options.bloom_columns.iter().fold(builder, |builder, name| bloom_filter(builder, schema, name, options)).build())
+    Ok(options.bloom_columns.iter().fold(builder, |builder, name| bloom_filter(builder, schema, name, options)))
 }
 
 /// A bloom filter for a column that the file has and whose type can have one.
@@ -150,8 +202,6 @@ fn bloom_filter(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::StringArray;
     use arrow::datatypes::{Field, Schema};
 

@@ -6,7 +6,7 @@ mod pretty;
 mod scan;
 mod text;
 
-pub use object::{Field, array_elements, object_fields};
+pub use object::{Field, Value, Walk, array_elements, object_fields};
 pub use pretty::{Shown, pretty};
 pub use scan::{SyntaxError, key_count, number_end, skip_whitespace, value_end};
 pub use text::{LoneSurrogate, append_string, decode_string, pointer_token};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::{SyntaxError, skip_whitespace, value_end};
+use super::scan::{SyntaxError, skip_whitespace, string_end, value_end};
 
 /// One member of an object, as ranges of the scanned text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,84 +15,139 @@ pub struct Field {
 
 /// The members of the object that begins at `at`, in their order. Ends after the first error.
 pub fn object_fields(bytes: &[u8], at: usize) -> impl Iterator<Item = Result<Field, SyntaxError>> + '_ {
-    let mut cursor = Cursor::open(bytes, at, b'{', b'}');
-    std::iter::from_fn(move || cursor.next_with(|cursor| cursor.field()))
+    members(Walk::object(bytes, at), |walk| {
+        let Some(key) = walk.next_key()? else { return Ok(None) };
+        Ok(Some(Field { key, value: walk.value()?.range }))
+    })
 }
 
 /// The elements of the array that begins at `at`, in their order, as ranges of the scanned text.
 /// Ends after the first error.
 pub fn array_elements(bytes: &[u8], at: usize) -> impl Iterator<Item = Result<Range<usize>, SyntaxError>> + '_ {
-    let mut cursor = Cursor::open(bytes, at, b'[', b']');
-    std::iter::from_fn(move || cursor.next_with(|cursor| cursor.value()))
+    members(Walk::array(bytes, at), |walk| if walk.next_element()? { Ok(Some(walk.value()?.range)) } else { Ok(None) })
 }
 
-struct Cursor<'a> {
+fn members<'a, T: 'a>(
+    opened: Result<Walk<'a>, SyntaxError>,
+    next: impl Fn(&mut Walk<'a>) -> Result<Option<T>, SyntaxError> + 'a,
+) -> impl Iterator<Item = Result<T, SyntaxError>> + 'a {
+    let mut state = Some(opened);
+    std::iter::from_fn(move || {
+        let mut walk = match state.take()? {
+            Ok(walk) => walk,
+            Err(error) => return Some(Err(error)),
+        };
+        let item = next(&mut walk).transpose();
+        if matches!(item, Some(Ok(_))) {
+            state = Some(Ok(walk));
+        }
+        item
+    })
+}
+
+/// A value that a walk has passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its exact text.
+    pub range: Range<usize>,
+    /// How deep containers nest in it, 0 for a scalar.
+    pub depth: usize,
+    /// Whether it is a string in which nothing is escaped.
+    pub is_plain: bool,
+}
+
+/// A walk through one container, in which no byte is scanned twice: the caller passes over a value
+/// ([`Walk::value`]), or walks through it ([`Walk::position`]) and comes back ([`Walk::go_on`]).
+#[derive(Debug)]
+pub struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     closer: u8,
-    state: State,
+    is_first: bool,
 }
 
-enum State {
-    Unopened { opener: u8 },
-    First,
-    Later,
-    Ended,
-}
-
-impl<'a> Cursor<'a> {
-    fn open(bytes: &'a [u8], at: usize, opener: u8, closer: u8) -> Self {
-        Self { bytes, at: skip_whitespace(bytes, at), closer, state: State::Unopened { opener } }
+impl<'a> Walk<'a> {
+    /// Enters the object that begins at `at`.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn object(bytes: &'a [u8], at: usize) -> Result<Self, SyntaxError> {
+        Self::enter(bytes, at, b'{', b'}')
     }
 
-    fn next_with<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
-    ) -> Option<Result<T, SyntaxError>> {
-        let item = self.advance().and_then(|more| if more { read(self).map(Some) } else { Ok(None) });
-        if !matches!(item, Ok(Some(_))) {
-            self.state = State::Ended;
-        }
-        item.transpose()
+    /// Enters the array that begins at `at`.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn array(bytes: &'a [u8], at: usize) -> Result<Self, SyntaxError> {
+        Self::enter(bytes, at, b'[', b']')
     }
 
-    /// To the start of the next member; false at the end.
-    fn advance(&mut self) -> Result<bool, SyntaxError> {
-        match self.state {
-            State::Ended => return Ok(false),
-            State::Unopened { opener } => {
-                self.expect(opener)?;
-                self.state = State::First;
-            }
-            State::First | State::Later => {}
+    fn enter(bytes: &'a [u8], at: usize, opener: u8, closer: u8) -> Result<Self, SyntaxError> {
+        let mut walk = Self { bytes, at: skip_whitespace(bytes, at), closer, is_first: true };
+        walk.expect(opener)?;
+        Ok(walk)
+    }
+
+    /// To the value of the next member of an object; its key's text between its quotes, or `None`
+    /// past the end.
+    ///
+    /// # Errors
+    /// The place of the first byte that breaks the grammar.
+    pub fn next_key(&mut self) -> Result<Option<Range<usize>>, SyntaxError> {
+        if !self.next_element()? {
+            return Ok(None);
         }
+        let start = self.at;
+        let (end, _) = string_end(self.bytes, start)?;
+        self.at = skip_whitespace(self.bytes, end);
+        self.expect(b':')?;
+        self.at = skip_whitespace(self.bytes, self.at);
+        Ok(Some(start + 1..end - 1))
+    }
+
+    /// To the next element of an array; false past the end.
+    ///
+    /// # Errors
+    /// The place of the first byte that breaks the grammar.
+    pub fn next_element(&mut self) -> Result<bool, SyntaxError> {
         self.at = skip_whitespace(self.bytes, self.at);
         if self.bytes.get(self.at) == Some(&self.closer) {
+            self.at += 1;
             return Ok(false);
         }
-        if matches!(self.state, State::Later) {
+        if !std::mem::take(&mut self.is_first) {
             self.expect(b',')?;
             self.at = skip_whitespace(self.bytes, self.at);
         }
-        self.state = State::Later;
         Ok(true)
     }
 
-    fn field(&mut self) -> Result<Field, SyntaxError> {
-        if self.bytes.get(self.at) != Some(&b'"') {
-            return Err(SyntaxError { at: self.at });
-        }
-        let key = self.value()?;
-        self.at = skip_whitespace(self.bytes, self.at);
-        self.expect(b':')?;
-        Ok(Field { key: key.start + 1..key.end - 1, value: self.value()? })
+    /// Passes over the value at which the walk stands.
+    ///
+    /// # Errors
+    /// The place of the first byte that breaks the grammar.
+    pub fn value(&mut self) -> Result<Value, SyntaxError> {
+        let start = self.at;
+        let (end, depth, is_plain) = if self.bytes.get(start) == Some(&b'"') {
+            let (end, is_plain) = string_end(self.bytes, start)?;
+            (end, 0, is_plain)
+        } else {
+            let (end, depth) = value_end(self.bytes, start)?;
+            (end, depth, false)
+        };
+        self.at = end;
+        Ok(Value { range: start..end, depth, is_plain })
     }
 
-    fn value(&mut self) -> Result<Range<usize>, SyntaxError> {
-        let start = skip_whitespace(self.bytes, self.at);
-        let (end, _) = value_end(self.bytes, start)?;
-        self.at = end;
-        Ok(start..end)
+    /// Where the walk stands: at a value, or past the container's end.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on past a value that the caller walked through itself.
+    pub fn go_on(&mut self, at: usize) {
+        self.at = at;
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), SyntaxError> {

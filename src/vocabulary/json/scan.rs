@@ -25,10 +25,18 @@ pub fn skip_whitespace(bytes: &[u8], mut at: usize) -> usize {
 ///
 /// # Errors
 /// The place of the first byte that breaks the grammar.
+#[inline]
 pub fn value_end(bytes: &[u8], at: usize) -> Result<(usize, usize), SyntaxError> {
+    let at = skip_whitespace(bytes, at);
+    match bytes.get(at) {
+        Some(b'{' | b'[') => container_end(bytes, at),
+        _ => Ok((scalar_end(bytes, at)?, 0)),
+    }
+}
+
+fn container_end(bytes: &[u8], mut at: usize) -> Result<(usize, usize), SyntaxError> {
     let mut open: Vec<u8> = Vec::new();
     let mut deepest = 0;
-    let mut at = skip_whitespace(bytes, at);
     loop {
         // One value begins here; a container only opens, and its first element is the next value.
         match bytes.get(at) {
@@ -86,7 +94,7 @@ pub fn key_count(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         at = match byte {
-            b'"' => string_end(bytes, at).unwrap_or(bytes.len()),
+            b'"' => string_end(bytes, at).map_or(bytes.len(), |(end, _)| end),
             _ => at + 1,
         };
         count += usize::from(*byte == b':');
@@ -96,7 +104,7 @@ pub fn key_count(bytes: &[u8]) -> usize {
 
 /// Past a key, its colon and the whitespace after it.
 fn key_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
-    let at = skip_whitespace(bytes, string_end(bytes, at)?);
+    let at = skip_whitespace(bytes, string_end(bytes, at)?.0);
     if bytes.get(at) != Some(&b':') {
         return Err(SyntaxError { at });
     }
@@ -105,7 +113,7 @@ fn key_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
 
 fn scalar_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
     match bytes.get(at) {
-        Some(b'"') => string_end(bytes, at),
+        Some(b'"') => string_end(bytes, at).map(|(end, _)| end),
         Some(b't') => word_end(bytes, at, b"true"),
         Some(b'f') => word_end(bytes, at, b"false"),
         Some(b'n') => word_end(bytes, at, b"null"),
@@ -149,18 +157,24 @@ fn digits_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
     if count == 0 { Err(SyntaxError { at }) } else { Ok(at + count) }
 }
 
-/// Past the closing quote of the string that begins at `at`. Whether its bytes are UTF-8 is the
+/// Past the closing quote of the string that begins at `at`, and whether nothing in it is escaped.
+/// Whether its bytes are UTF-8 is the
 /// caller's to check, once for a whole page.
-fn string_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
+#[inline]
+pub(super) fn string_end(bytes: &[u8], at: usize) -> Result<(usize, bool), SyntaxError> {
     if bytes.get(at) != Some(&b'"') {
         return Err(SyntaxError { at });
     }
     let mut at = at + 1;
+    let mut is_plain = true;
     loop {
         at += plain_run(&bytes[at..]);
         match bytes.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at = escape_end(bytes, at)?,
+            Some(b'"') => return Ok((at + 1, is_plain)),
+            Some(b'\\') => {
+                is_plain = false;
+                at = escape_end(bytes, at)?;
+            }
             _ => return Err(SyntaxError { at }),
         }
     }
@@ -191,8 +205,10 @@ fn plain_run(bytes: &[u8]) -> usize {
         let quote = has_zero(word ^ (ONES * u64::from(b'"')));
         let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        if quote | backslash | control != 0 {
-            break;
+        let found = quote | backslash | control;
+        if found != 0 {
+            // A borrow can mark bytes behind a found one, never before: the first mark is true.
+            return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }

@@ -189,6 +189,7 @@ fn typed(record: &[u8]) -> Vec<TypedBatch> {
         first_offset: 0,
         body: Bytes::copy_from_slice(record),
         records: vec![0..record.len()],
+        deepest_record: usize::MAX,
         not_utf8: std::str::from_utf8(record).is_err(),
     };
     let mut batches = Vec::new();
