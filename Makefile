@@ -2,7 +2,7 @@
 PYTHON := target/python
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo test test-slow fuzz check
+.PHONY: help demo test test-slow fuzz bench check
 
 help: ## list the entry points
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -32,6 +32,24 @@ fuzz-%:
 	RUSTFLAGS="$(FUZZ_FLAGS)" cargo run --locked --release --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz \
 		--target $$(rustc --print host-tuple) --bin $* -- -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -verbosity=0 \
 		-dict=tests/fuzz/json.dict target/fuzz/corpus/$* tests/fuzz/seeds/$*
+
+# What cxlake does and what others do, over the same simulated tenant, with cxlake's stores and warehouses left out of
+# the build: they are not in its way, and take most of the time to build.
+BENCH := target/bench/.ready target/plain-rust/release/plain-rust
+BENCH_ARGUMENTS ?= --rounds 5 --records 1000000
+bench: $(BENCH) ## micro-benchmarks of the hot path, and cxlake beside other tools (into target/bench/comparison.md)
+	cargo bench --locked --no-default-features -p cxlake --bench hot_path
+	cargo build --locked --profile bench --no-default-features -p cxlake -p cxlake-simulator --bins
+	target/bench/bin/python tests/bench/compare.py $(BENCH_ARGUMENTS)
+
+target/bench/.ready: tests/bench/requirements.txt
+	@mkdir -p target
+	python3 -m venv target/bench || (apt-get install -y python3-venv && python3 -m venv target/bench)
+	target/bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
+	@touch $@
+
+target/plain-rust/release/plain-rust: tests/bench/plain_rust/Cargo.toml tests/bench/plain_rust/src/main.rs
+	cargo build --locked --release --manifest-path tests/bench/plain_rust/Cargo.toml --target-dir target/plain-rust
 
 check: ## formatting, clippy and rustdoc without warnings
 	cargo fmt --all --check

@@ -1,0 +1,230 @@
+"""Loads one day of a simulated tenant with cxlake and with what users would pick instead, in interleaved rounds.
+
+CPU seconds of a process and its children are compared, for they depend least on what else the machine does; ratios
+are taken within a round. A Markdown table of the medians goes to target/bench/comparison.md.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE / "peers"))
+
+import common
+
+# Name, script or binary, where it reads from, and the share of the records that it is given.
+PEERS = [
+    ("plain Rust", ROOT / "target/plain-rust/release/plain-rust", "http", 1.0),
+    ("orjson + pyarrow", "orjson_pyarrow.py", "http", 1.0),
+    ("dlt rest_api", "dlt_rest_api.py", "http", 0.1),
+    ("DuckDB", "duckdb_files.py", "files", 1.0),
+    ("polars", "polars_files.py", "files", 1.0),
+    ("pyarrow.json", "pyarrow_json_files.py", "files", 1.0),
+    ("ClickHouse (chdb)", "chdb_files.py", "files", 1.0),
+]
+CONFIGURATION = """
+[tenants.bench]
+auth_url = "{url}"
+client_id = {{ env = "CXONE_CLIENT_ID" }}
+client_secret = {{ env = "CXONE_CLIENT_SECRET" }}
+[tenants.bench.regions]
+na1 = "{url}"
+[tenants.bench.limits]
+requests_per_second = 1000.0
+burst = 1000
+[reports.calls]
+tenant = "bench"
+report = "Interaction/Call"
+metrics = ["duration", "holdTime", "wrapUpTime", "talkTime"]
+custom_metrics = "*"
+group_by = ["interactionId", "agentId", "dispositionCode", "startTime"]
+key = ["interactionId"]
+time_column = "startTime"
+page_records = {page}
+[reports.calls.columns]
+startTime = {{ type = "timestamp" }}
+[lake]
+url = "{lake}"
+"""
+
+
+class Tenant:
+    """A simulated tenant with so many records a day."""
+
+    def __init__(self, binaries, records, **settings):
+        settings = {"records_per_day": records, "client_id": "bench", "client_secret": "bench", "bad_every": 0,
+                    "duplicate_every": 0, "unknown_every": 0} | settings
+        file = tempfile.NamedTemporaryFile("w", suffix=".json", delete=False)
+        with file:
+            json.dump(settings, file)
+        self.process = subprocess.Popen([binaries / "cxlake-simulator", "serve", "--settings", file.name],
+                                        stdout=subprocess.PIPE, text=True)
+        self.url = json.loads(self.process.stdout.readline())["url"]
+        os.unlink(file.name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def save_pages(self, folder):
+        """All pages as files; the custom metrics."""
+        session, custom = common.tenant(self.url)
+        offset, total = 0, 1
+        while offset < total:
+            text = common.page(session, self.url, custom, offset)
+            total = json.loads(text)["totalRecords"]
+            (folder / f"{offset:09}.json").write_bytes(text)
+            offset += common.PAGE
+        return custom
+
+
+def measure(command, **options):
+    """CPU seconds of a command and its children, its wall time, and the most memory of its own that it had."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    most = [0]
+
+    def watch():
+        while True:
+            try:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+            except OSError:
+                return
+            sizes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:")]
+            if not sizes:
+                return
+            most[0] = max(most[0], sizes[0])
+            time.sleep(0.02)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    words = {}
+    readers = [threading.Thread(target=lambda name=name, pipe=pipe: words.update({name: pipe.read()}))
+               for name, pipe in (("out", process.stdout), ("err", process.stderr))]
+    for reader in readers:
+        reader.start()
+    _, code, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(code)
+    wall = time.monotonic() - start
+    for thread in (watcher, *readers):
+        thread.join()
+    if process.returncode != 0:
+        raise RuntimeError(f"{command} ended with {process.returncode}: {words['err'].decode()[-3000:]}")
+    return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "rss_mib": most[0] / 1024, "out": words["out"]}
+
+
+def cxlake(binaries, tenant, out, days=1, page=common.PAGE, extra=()):
+    configuration = out / "cxlake.toml"
+    configuration.write_text(CONFIGURATION.format(url=tenant.url, lake=out / "lake", page=page))
+    environment = os.environ | {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench"}
+    dates = ["--from", "2024-01-01", "--to", f"2024-01-{days + 1:02}"]
+    return measure([binaries / "cxlake", "run", "--config", configuration, *dates, *extra], env=environment)
+
+
+def command_of(script, source, out):
+    """A peer's command line: Python's are scripts here."""
+    if isinstance(script, Path):
+        return [script, *source, out]
+    return [sys.executable, HERE / "peers" / script, *source, out]
+
+
+def table(results, failed, arguments):
+    """The medians as Markdown, each peer with its ratio to cxlake in the same round."""
+    lines = [
+        f"{arguments.records:,} records a day, {arguments.extra_metrics} metrics more than the usual, "
+        f"{arguments.rounds} interleaved rounds{', gzip' if arguments.gzip else ''}.",
+        "",
+        "| | version | reads | CPU seconds a million records | times cxlake's (least to most) | MiB | bytes a record |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, rounds in results.items():
+        if name in failed:
+            lines.append(f"| {name} | {version(name)} | | ends with: {failed[name]} | | | |")
+            continue
+        ratios = [other["per_million"] / own["per_million"] for other, own in zip(rounds, results["cxlake"])]
+        median = {key: statistics.median(round[key] for round in rounds) for key in rounds[0]}
+        reads = next((peer[2] for peer in PEERS if peer[0] == name), "http")
+        lines.append(
+            f"| {name} | {version(name)} | {reads} | {median['per_million']:.2f} | {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f}) | {median['rss_mib']:.0f} | {median['bytes_per_record']:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def version(name):
+    """The version of a peer's package."""
+    packages = {"orjson + pyarrow": "orjson", "dlt rest_api": "dlt", "DuckDB": "duckdb", "polars": "polars",
+                "pyarrow.json": "pyarrow", "ClickHouse (chdb)": "chdb"}
+    return importlib.metadata.version(packages[name]) if name in packages else ""
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--binaries", type=Path, default=ROOT / "target/release")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--records", type=int, default=1_000_000)
+    arguments.add_argument("--extra-metrics", type=int, default=0)
+    arguments.add_argument("--gzip", action="store_true")
+    arguments.add_argument("--only", action="append", help="only this peer")
+    arguments.add_argument("--out", type=Path, help="a JSON file for all measurements")
+    arguments = arguments.parse_args()
+    wanted = [peer for peer in PEERS if arguments.only is None or peer[0] in arguments.only]
+    results = {name: [] for name in ["cxlake"] + [peer[0] for peer in wanted]}
+    settings = {"extra_metrics": arguments.extra_metrics, "gzip": arguments.gzip}
+    with (tempfile.TemporaryDirectory() as pages, Tenant(arguments.binaries, arguments.records, **settings) as whole,
+          Tenant(arguments.binaries, arguments.records // 10, **settings) as tenth):
+        pages = Path(pages)
+        custom = whole.save_pages(pages) if any(peer[2] == "files" for peer in wanted) else {}
+        custom = [f"{name}={kind}" for name, kind in custom.items()]
+        failed = {}
+        for _ in range(arguments.rounds):
+            for name, script, source, share in [("cxlake", None, "http", 1.0), *wanted]:
+                out = Path(tempfile.mkdtemp())
+                tenant = whole if share == 1.0 else tenth
+                if name in failed:
+                    continue
+                try:
+                    if script is None:
+                        result = cxlake(arguments.binaries, tenant, out)
+                    elif source == "http":
+                        result = measure(command_of(script, [tenant.url], out))
+                    else:
+                        result = measure(command_of(script, [pages], out) + custom)
+                except RuntimeError as error:
+                    if script is None:
+                        raise
+                    # What a peer cannot load as the registry types it is part of the comparison.
+                    failed[name] = str(error).strip().splitlines()[-1]
+                    print(f"{name:20} ends with: {failed[name]}", flush=True)
+                    continue
+                files = [path for path in out.rglob("*.parquet") if "quarantine" not in path.parts]
+                result["bytes"] = sum(path.stat().st_size for path in files)
+                result["per_million"] = result["cpu"] / (arguments.records * share) * 1e6
+                result["bytes_per_record"] = result["bytes"] / (arguments.records * share)
+                del result["out"]
+                results[name].append(result)
+                print(f"{name:20} {result['per_million']:8.2f} CPU s a million, {result['wall']:7.2f} s, "
+                      f"{result['rss_mib']:7.1f} MiB, {result['bytes_per_record']:6.1f} bytes a record", flush=True)
+                shutil.rmtree(out)
+    text = table(results, failed, arguments)
+    print(f"\n{text}")
+    (ROOT / "target/bench/comparison.md").write_text(text)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
