@@ -8,6 +8,7 @@
 //! memory does not grow with the extract.
 
 mod column_stage;
+mod stage_times;
 mod write_stage;
 
 use std::path::PathBuf;
@@ -21,8 +22,10 @@ use tokio::task::JoinHandle;
 use crate::columns::{DecodePlan, Typed};
 use crate::extraction::{Interruption, PageReader, PagingLimits, deliver};
 use crate::settings::limits::{BATCH_QUEUE, PAGE_QUEUE};
-use crate::vocabulary::{Failure, Progress};
+use crate::vocabulary::{Clock, Failure, Progress};
 use crate::window::Window;
+
+pub use stage_times::{StageTime, StageTimes};
 
 /// One window to extract.
 pub struct WindowJob {
@@ -40,6 +43,8 @@ pub struct WindowJob {
     pub paging: PagingLimits,
     /// Who is told.
     pub progress: Arc<dyn Progress>,
+    /// What stages are timed by.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A window's records, typed and written to two files that only lack their footers.
@@ -53,6 +58,8 @@ pub struct ExtractedWindow {
     pub data: ParquetWriter,
     /// Rejects.
     pub quarantine: ParquetWriter,
+    /// Where the time went.
+    pub times: StageTimes,
 }
 
 /// Why a window was not extracted.
@@ -81,16 +88,18 @@ pub async fn extract_window<R: PageReader>(reader: Arc<R>, job: WindowJob) -> Re
     let written = writing.await;
     // A stage that fails closes its queue, and the stages before it only see that. So the last
     // stage's reason counts first.
-    let (data, quarantine) = match written {
+    let (data, quarantine, writing) = match written {
         Ok(written) => written.map_err(WindowFault::Disk)?,
         Err(_) => return Err(WindowFault::Failed(Failure::defect("write batches: the thread ended early"))),
     };
-    let typed = match typed {
+    let (typed, typing) = match typed {
         Ok(typed) => typed.map_err(WindowFault::Failed)?,
         Err(_) => return Err(WindowFault::Failed(Failure::defect("type pages: the thread ended early"))),
     };
     match delivered {
-        Ok(expected) => Ok(ExtractedWindow { expected, typed, data, quarantine }),
+        Ok(expected) => {
+            Ok(ExtractedWindow { expected, typed, data, quarantine, times: StageTimes { typing, writing } })
+        }
         Err(Interruption::Failed(failure)) => Err(WindowFault::Failed(failure)),
         Err(Interruption::Unstable(reason)) => Err(WindowFault::Unstable(reason)),
         Err(Interruption::Closed) => Err(WindowFault::Failed(Failure::defect("deliver pages: nobody takes them"))),

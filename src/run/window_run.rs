@@ -1,6 +1,7 @@
 //! One window: look, extract, gate, commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cxlake_sinks::lake::{Done, WindowCommit};
 
@@ -15,7 +16,7 @@ use super::{Environment, RunRequest};
 use crate::columns::Typed;
 use crate::cxone::Client;
 use crate::extraction::PagingLimits;
-use crate::pipeline::{ExtractedWindow, WindowFault, WindowJob, extract_window};
+use crate::pipeline::{ExtractedWindow, StageTimes, WindowFault, WindowJob, extract_window};
 use crate::settings::ReportSettings;
 use crate::settings::limits::{IN_FLIGHT_BYTES, WINDOW_REREADS};
 use crate::vocabulary::{DriftEvent, DriftKind, Failure, FailureKind, RejectTally, RowCounts};
@@ -167,8 +168,26 @@ impl WindowRun<'_> {
             folder: folder.to_owned(),
             paging: self.paging(),
             progress: Arc::clone(&self.environment.progress),
+            clock: Arc::clone(&self.environment.surroundings.clock),
         };
-        extract_window(Arc::new(reader), job).await
+        let extracted = extract_window(Arc::new(reader), job).await?;
+        self.tell_times(&extracted.times);
+        Ok(extracted)
+    }
+
+    /// Which stage the others waited for: the first to make faster.
+    fn tell_times(&self, times: &StageTimes) {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let StageTimes { typing, writing } = times;
+        tracing::info!(
+            window = self.window.name(),
+            typing_ms = milliseconds(typing.working),
+            typing_waits_for_pages_ms = milliseconds(typing.waiting_for_input),
+            typing_waits_for_writing_ms = milliseconds(typing.waiting_for_output),
+            writing_ms = milliseconds(writing.working),
+            writing_waits_for_batches_ms = milliseconds(writing.waiting_for_input),
+            "window extracted"
+        );
     }
 
     fn paging(&self) -> PagingLimits {
