@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 /// Changes whenever what is written from the same records changes.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// `extract_sha256`: over format version, window, zone, registry version, rules and every record's exact
 /// bytes in order (commit protocol, step 2). Two extracts with one hash make the same files.

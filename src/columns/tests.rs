@@ -379,6 +379,27 @@ fn keys_that_nobody_asked_for_are_kept_exactly_or_rejected() {
     );
 }
 
+/// Columns are guessed from the order of earlier records; a wrong guess must never fill one.
+#[test]
+fn keys_fill_their_columns_in_whatever_order_they_come() {
+    let metric = Metric { constraints: Constraints::default(), ..Metric::of("number") };
+    let records: [&[u8]; 6] = [
+        br#"{"id":"0","duration":0,"customMetrics":{"cm_x":0}}"#,
+        br#"{"id":"1","customMetrics":{"cm_x":1}}"#,
+        br#"{"customMetrics":{"cm_x":2},"duration":2,"id":"2"}"#,
+        br#"{"duration":3,"other":true,"id":"3","customMetrics":{"y":1,"cm_x":3}}"#,
+        br#"{"\u0069d":"4","dur\u0061tion":4,"customMetrics":{"cm\u005fx":4}}"#,
+        br#"{"id":"5","duration":5,"cm_x":50,"customMetrics":{"id":50,"cm_x":5}}"#,
+    ];
+    let outcome = run(plan(&metric, UnknownKeys::Keep), &records);
+    assert_eq!(outcome.data.len(), records.len());
+    for (number, row) in outcome.data.iter().enumerate() {
+        assert_eq!(row["id"], number.to_string());
+        assert_eq!(row["cm_x"], format!("{number}.0"));
+        assert_eq!(row.get("duration").cloned(), (number != 1).then(|| format!("{number}.0")));
+    }
+}
+
 #[test]
 fn one_key_has_one_row() {
     let records: [&[u8]; 6] = [
