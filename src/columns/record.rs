@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::cells::{Cell, Cells};
 use super::plan::{DecodePlan, KeyTable, UnknownKeys};
-use super::rules::Broken;
+use super::rules::{Broken, SentValue};
 use super::violation::{Rule, Violation};
 use crate::registry::ColumnOrigin;
 use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS};
@@ -214,7 +214,8 @@ impl RecordJudge {
             }
             return;
         }
-        let cell = planned.rules.read(raw, value.is_plain, field.value.start, &mut self.cells, &mut self.broken);
+        let sent = SentValue { raw, start: field.value.start, is_plain: value.is_plain };
+        let cell = planned.rules.read(sent, &mut self.cells, &mut self.broken);
         self.cells.set(column, cell);
         for (rule, expected) in self.broken.drain(..) {
             let rank = if rule == Rule::Encoding { Rank::Encoding } else { Rank::Column(column) };

@@ -1,5 +1,7 @@
 //! The rules of one column, compiled: from a value's text to its cell, or to what it breaks.
 
+use std::borrow::Cow;
+
 use hashbrown::HashSet;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
@@ -8,7 +10,7 @@ use super::cells::{Cell, Cells};
 use super::further_rules::FurtherRules;
 use super::moment::{NoTimestamp, date_days, timestamp_micros};
 use super::violation::{Rule, shown};
-use crate::vocabulary::json::decode_string;
+use crate::vocabulary::json::{LoneSurrogate, decode_string};
 use crate::vocabulary::{AllowedValue, ColumnType, Constraints, ExactNumber, NotKept};
 
 /// The type of a column's values and the rules beside it.
@@ -47,6 +49,25 @@ struct Pattern {
     validator: Validator,
 }
 
+/// A value as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentValue<'a> {
+    /// Its exact text.
+    pub(super) raw: &'a str,
+    /// Its place in the record.
+    pub(super) start: usize,
+    /// Whether it is a string in which nothing is escaped, for certain.
+    pub(super) is_plain: bool,
+}
+
+impl<'a> SentValue<'a> {
+    /// What a string means.
+    fn text(self) -> Result<Cow<'a, str>, LoneSurrogate> {
+        let inner = &self.raw[1..self.raw.len() - 1];
+        if self.is_plain { Ok(Cow::Borrowed(inner)) } else { decode_string(inner) }
+    }
+}
+
 /// What a value breaks, and what would have been right.
 pub(super) type Broken = (Rule, String);
 
@@ -76,43 +97,24 @@ impl ValueRules {
         })
     }
 
-    /// The cell for a value that is not null. `is_plain` says of a string that nothing in it is escaped,
-    /// `start` is the value's place in the record. What the
-    /// value breaks is added to `broken`; then the cell is not to be used.
-    pub(super) fn read(
-        &self,
-        raw: &str,
-        is_plain: bool,
-        start: usize,
-        cells: &mut Cells,
-        broken: &mut Vec<Broken>,
-    ) -> Cell {
-        let cell = self.read_by_type(raw, is_plain, start, cells, broken);
+    /// The cell for a value that is not null. What the value breaks is added to `broken`; then the cell
+    /// is not to be used.
+    pub(super) fn read(&self, value: SentValue<'_>, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+        let cell = self.read_by_type(value, cells, broken);
         if let Some(further) = self.further.as_ref().filter(|_| broken.is_empty()) {
-            further.check(raw, broken);
+            further.check(value.raw, broken);
         }
         cell
     }
 
-    fn read_by_type(
-        &self,
-        raw: &str,
-        is_plain: bool,
-        start: usize,
-        cells: &mut Cells,
-        broken: &mut Vec<Broken>,
-    ) -> Cell {
-        match (self.column_type, raw.as_bytes().first()) {
-            (ColumnType::String, Some(b'"')) if is_plain => {
-                self.check_text(&raw[1..raw.len() - 1], broken);
-                Cell::Text(start + 1..start + raw.len() - 1)
-            }
-            (ColumnType::String, Some(b'"')) => self.read_text(raw, start, cells, broken),
-            (ColumnType::Timestamp | ColumnType::Date, Some(b'"')) => self.read_moment(raw, is_plain, broken),
+    fn read_by_type(&self, value: SentValue<'_>, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+        match (self.column_type, value.raw.as_bytes().first()) {
+            (ColumnType::String, Some(b'"')) => self.read_text(value, cells, broken),
+            (ColumnType::Timestamp | ColumnType::Date, Some(b'"')) => self.read_moment(value, broken),
             (ColumnType::Boolean, Some(b't')) => self.read_boolean(true, broken),
             (ColumnType::Boolean, Some(b'f')) => self.read_boolean(false, broken),
             (ColumnType::Number | ColumnType::Integer | ColumnType::Decimal { .. }, Some(b'-' | b'0'..=b'9')) => {
-                self.read_number(raw, broken)
+                self.read_number(value.raw, broken)
             }
             _ => {
                 broken.push((Rule::Type, self.column_type.to_string()));
@@ -121,23 +123,20 @@ impl ValueRules {
         }
     }
 
-    fn read_text(&self, raw: &str, start: usize, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
-        let inner = &raw[1..raw.len() - 1];
-        let Ok(text) = decode_string(inner) else {
+    fn read_text(&self, value: SentValue<'_>, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
+        let Ok(text) = value.text() else {
             broken.push((Rule::Encoding, "Unicode text".to_owned()));
             return Cell::Empty;
         };
         self.check_text(&text, broken);
         match text {
-            std::borrow::Cow::Borrowed(_) => Cell::Text(start + 1..start + raw.len() - 1),
-            std::borrow::Cow::Owned(text) => cells.unescape(&text),
+            Cow::Borrowed(text) => Cell::Text(value.start + 1..value.start + 1 + text.len()),
+            Cow::Owned(text) => cells.unescape(&text),
         }
     }
 
-    fn read_moment(&self, raw: &str, is_plain: bool, broken: &mut Vec<Broken>) -> Cell {
-        let inner = &raw[1..raw.len() - 1];
-        let text = if is_plain { Ok(std::borrow::Cow::Borrowed(inner)) } else { decode_string(inner) };
-        let Ok(text) = text else {
+    fn read_moment(&self, value: SentValue<'_>, broken: &mut Vec<Broken>) -> Cell {
+        let Ok(text) = value.text() else {
             broken.push((Rule::Encoding, "Unicode text".to_owned()));
             return Cell::Empty;
         };

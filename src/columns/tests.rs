@@ -50,6 +50,10 @@ fn window() -> Window {
 }
 
 fn plan(metric: &Metric, unknown_keys: UnknownKeys) -> Arc<DecodePlan> {
+    plan_with_duration_from("duration", metric, unknown_keys)
+}
+
+fn plan_with_duration_from(source: &str, metric: &Metric, unknown_keys: UnknownKeys) -> Arc<DecodePlan> {
     let standard = |source: &str, column_type| StandardColumnRequest {
         source: source.to_owned(),
         name: snake_case(source),
@@ -61,7 +65,7 @@ fn plan(metric: &Metric, unknown_keys: UnknownKeys) -> Arc<DecodePlan> {
         name: "calls".to_owned(),
         group: None,
         group_by: vec![standard("id", ColumnType::String), standard("startTime", ColumnType::Timestamp)],
-        metrics: vec![standard("duration", ColumnType::Number)],
+        metrics: vec![StandardColumnRequest { source: source.to_owned(), ..standard("duration", ColumnType::Number) }],
         custom_metrics: Selection::All,
     };
     let catalog = [CatalogMetric {
@@ -398,6 +402,18 @@ fn keys_fill_their_columns_in_whatever_order_they_come() {
         assert_eq!(row["cm_x"], format!("{number}.0"));
         assert_eq!(row.get("duration").cloned(), (number != 1).then(|| format!("{number}.0")));
     }
+}
+
+/// The text of the key `a\n` is also what is sent for a key that ends in a line feed.
+#[test]
+fn a_key_with_a_backslash_is_not_the_text_that_is_sent_for_another() {
+    let metric = Metric { constraints: Constraints::default(), ..Metric::of("number") };
+    let plan = plan_with_duration_from(r"a\n", &metric, UnknownKeys::Keep);
+    let records: [&[u8]; 2] = [br#"{"id":"0","a\\n":1}"#, br#"{"id":"1","a\n":2}"#];
+    let rows = run(plan, &records).data;
+    assert_eq!(rows[0]["duration"], "1.0");
+    assert_eq!(rows[1].get("duration"), None);
+    assert_eq!(rows[1]["_unmapped"], r#"{"a\n":2}"#);
 }
 
 #[test]

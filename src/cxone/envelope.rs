@@ -6,7 +6,6 @@ use crate::vocabulary::json::{self, SyntaxError, Walk};
 
 /// A UTF-8 byte order mark, which some gateways put before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-const TWICE: &str = "a field of the envelope comes twice";
 
 /// The envelope of one page (guide, section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,28 +56,25 @@ pub fn split_page(body: &[u8]) -> Result<Envelope, String> {
     let refused = |error: SyntaxError| broken(&error.to_string());
     let mut walk = Walk::object(body, start).map_err(refused)?;
     while let Some(key) = walk.next_key().map_err(refused)? {
-        let key = &body[key];
-        if key == b"data" && body.get(walk.position()) == Some(&b'[') {
-            let found = Records::walk(body, &mut walk).map_err(refused)?;
-            if records.replace(found).is_some() {
-                return Err(broken(TWICE));
+        let is_array = body.get(walk.position()) == Some(&b'[');
+        let twice = match &body[key] {
+            b"data" if is_array => records.replace(Records::walk(body, &mut walk).map_err(refused)?).is_some(),
+            key => {
+                let value = &body[walk.value().map_err(refused)?.range];
+                let number = |name: &str| count(value).ok_or_else(|| broken(&format!("{name} is no count")));
+                match key {
+                    b"totalRecords" => total.replace(number("totalRecords")?).is_some(),
+                    b"returnedRecords" => returned.replace(number("returnedRecords")?).is_some(),
+                    b"data" => return Err(broken("data is no array")),
+                    b"nextCursor" => {
+                        next_cursor.replace(cursor(value).map_err(|()| broken("nextCursor is no text"))?).is_some()
+                    }
+                    _ => false,
+                }
             }
-            continue;
-        }
-        let value = &body[walk.value().map_err(refused)?.range];
-        let twice = match key {
-            b"totalRecords" => total.replace(count(value).ok_or_else(|| broken("totalRecords is no count"))?).is_some(),
-            b"returnedRecords" => {
-                returned.replace(count(value).ok_or_else(|| broken("returnedRecords is no count"))?).is_some()
-            }
-            b"data" => return Err(broken("data is no array")),
-            b"nextCursor" => {
-                next_cursor.replace(cursor(value).map_err(|()| broken("nextCursor is no text"))?).is_some()
-            }
-            _ => false,
         };
         if twice {
-            return Err(broken(TWICE));
+            return Err(broken("a field of the envelope comes twice"));
         }
     }
     if json::skip_whitespace(body, walk.position()) != body.len() {
@@ -119,6 +115,8 @@ mod tests {
         let records: Vec<&str> = envelope.records.iter().map(|range| &text[range.clone()]).collect();
         assert_eq!(records, ["{\"a\":1.50}", "42"]);
         assert_eq!((envelope.total, envelope.next_cursor.as_deref()), (3, Some("c1")));
+        let nested = read(r#"{"totalRecords":3,"deep":[[[[]]]],"data":[{"a":[{}]},1,[]]}"#).unwrap();
+        assert_eq!((nested.records.len(), nested.deepest_record), (3, 3));
         let empty = read(r#"{"totalRecords":0,"data":[],"nextCursor":null}"#).unwrap();
         assert_eq!(empty, Envelope { total: 0, records: Vec::new(), deepest_record: 0, next_cursor: None });
     }
@@ -144,6 +142,7 @@ mod tests {
             ),
             (r#"{"totalRecords":1,"data":[1,2]}"#, "it has more records than totalRecords"),
             (r#"{"totalRecords":1,"totalRecords":1,"data":[1]}"#, "a field of the envelope comes twice"),
+            (r#"{"totalRecords":1,"data":[1],"data":[1]}"#, "a field of the envelope comes twice"),
         ] {
             assert_eq!(read(text), Err(format!("a broken page: {reason}")), "{text}");
         }

@@ -89,6 +89,14 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_other_text_leads_anywhere(region in "(na1)?[ -~а\\n]{0,12}(na1)?") {
+            let regions = BTreeMap::from([("na1".to_owned(), "https://na1.nicecxone.com".to_owned())]);
+            proptest::prop_assert_eq!(data_plane(&region, &regions).is_ok(), region == "na1");
+        }
+    }
+
     #[test]
     fn a_claim_that_comes_twice_is_refused() {
         // {"alg":"none"} . {"region":"na1","region":"eu1"} .

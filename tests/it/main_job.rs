@@ -137,6 +137,11 @@ async fn a_run_summarises_itself() {
     let lab = Lab::start(settings).await;
     let outcome = lab.cxlake(&["run", "--date", "2024-01-01", "--summary-file", "summary.json"]).expect(0);
     let mut summary = outcome.summary();
+    let extracted = outcome.stderr.lines().find(|line| line.contains("window extracted")).unwrap();
+    let extracted: serde_json::Value = serde_json::from_str(extracted).unwrap();
+    for stage in ["typing_ms", "typing_waits_for_pages_ms", "writing_ms", "writing_waits_for_batches_ms"] {
+        assert!(extracted[stage].is_u64(), "{extracted}");
+    }
     let metrics = lab.cxlake(&["run", "--date", "2024-01-01", "--metrics-file", "run.prom"]).expect(0);
     assert_eq!(metrics.statuses(), ["unchanged"]);
     let metrics = std::fs::read_to_string(lab.folder().join("run.prom")).unwrap();
