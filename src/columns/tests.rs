@@ -387,13 +387,14 @@ fn keys_that_nobody_asked_for_are_kept_exactly_or_rejected() {
 #[test]
 fn keys_fill_their_columns_in_whatever_order_they_come() {
     let metric = Metric { constraints: Constraints::default(), ..Metric::of("number") };
-    let records: [&[u8]; 6] = [
+    let records: [&[u8]; 7] = [
         br#"{"id":"0","duration":0,"customMetrics":{"cm_x":0}}"#,
         br#"{"id":"1","customMetrics":{"cm_x":1}}"#,
         br#"{"customMetrics":{"cm_x":2},"duration":2,"id":"2"}"#,
         br#"{"duration":3,"other":true,"id":"3","customMetrics":{"y":1,"cm_x":3}}"#,
         br#"{"\u0069d":"4","dur\u0061tion":4,"customMetrics":{"cm\u005fx":4}}"#,
         br#"{"id":"5","duration":5,"cm_x":50,"customMetrics":{"id":50,"cm_x":5}}"#,
+        br#"{"id":"6","noitarud":60,"duration":6,"customMetrics":{"x_mc":60,"cm_x":6}}"#,
     ];
     let outcome = run(plan(&metric, UnknownKeys::Keep), &records);
     assert_eq!(outcome.data.len(), records.len());
