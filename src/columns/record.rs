@@ -13,8 +13,8 @@ use crate::vocabulary::json::{self, Field, Value, Walk, array_elements, decode_s
 use crate::window::Window;
 
 const CUSTOM_METRICS: &str = "customMetrics";
-/// Columns that are tried for a key before it is looked up: those that it usually follows, and a few
-/// that the record may lack.
+/// Columns that are tried for a key before it is looked up: the one that usually comes next, and those
+/// behind it, for a record may lack a few.
 const LIKELY_COLUMNS: usize = 4;
 
 /// A record, and what is known of it from its page.
@@ -49,12 +49,12 @@ enum Rank {
     NotObject,
     DuplicateField(Place),
     Container,
-    Encoding,
+    Encoding(Place),
     Column(usize),
     UnknownKey,
 }
 
-/// Where a name comes twice.
+/// Where in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Top,
@@ -68,7 +68,9 @@ impl RecordJudge {
         self.begin(plan);
         match record.text {
             Some(text) => self.judge_text(text, record.is_shallow, plan, window),
-            None => self.note(Rank::Encoding, Violation::new("", Rule::Encoding, "UTF-8", Some(record.bytes))),
+            None => {
+                self.note(Rank::Encoding(Place::Top), Violation::new("", Rule::Encoding, "UTF-8", Some(record.bytes)))
+            }
         }
         if self.violations.is_empty() {
             return Vec::new();
@@ -218,7 +220,7 @@ impl RecordJudge {
         let cell = planned.rules.read(sent, &mut self.cells, &mut self.broken);
         self.cells.set(column, cell);
         for (rule, expected) in self.broken.drain(..) {
-            let rank = if rule == Rule::Encoding { Rank::Encoding } else { Rank::Column(column) };
+            let rank = if rule == Rule::Encoding { Rank::Encoding(level.place()) } else { Rank::Column(column) };
             let violation = Violation::new(&planned.pointer, rule, expected, Some(raw.as_bytes()));
             self.violations.push((rank, violation));
         }

@@ -35,6 +35,7 @@ fn type_pages(
             Delivery::Total(total) => {
                 progress.records_expected(total);
                 typer = Some(RecordTyper::new(plan.clone(), window, &time_zone, total));
+                stopwatch.worked();
             }
             Delivery::Page(page) => {
                 let typer = typer.as_mut().ok_or_else(|| Failure::defect("type a page that came before the total"))?;

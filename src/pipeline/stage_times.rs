@@ -21,7 +21,7 @@ pub struct StageTime {
 pub struct StageTimes {
     /// Pages into batches.
     pub typing: StageTime,
-    /// Batches into Parquet.
+    /// Batches into Parquet, without what ends the files.
     pub writing: StageTime,
 }
 

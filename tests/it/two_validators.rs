@@ -10,6 +10,7 @@ use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use cxlake::columns::{DecodePlan, PlanRequest, RecordTyper, TypedBatch, UnknownKeys, Violation};
+use cxlake::cxone::{Envelope, split_page};
 use cxlake::registry::{
     CatalogMetric, MetricOverride, MetricStatus, RegistryVersion, ReportRequest, Selection, StandardColumnRequest,
     evolve,
@@ -285,15 +286,11 @@ fn fast(version: &RegistryVersion, records: &[String]) -> BTreeMap<u64, Vec<Viol
     let start = "2024-01-01T05:00:00Z".parse().unwrap();
     let window = Window { start, end: start + chrono::TimeDelta::days(1), date: "2024-01-01".parse().unwrap() };
     let mut typer = RecordTyper::new(Arc::new(plan.unwrap()), window, "America/New_York", records.len() as u64);
-    let body = records.join(",");
-    let mut at = 0;
-    let ranges = records.iter().map(|record| {
-        let range = at..at + record.len();
-        at = range.end + 1;
-        range
-    });
-    let records = ranges.collect();
-    let page = Page { first_offset: 0, body: Bytes::from(body), records, deepest_record: usize::MAX, not_utf8: false };
+    let count = records.len();
+    let body = Bytes::from(format!("{{\"totalRecords\":{count},\"data\":[{}]}}", records.join(",")));
+    let Envelope { records, deepest_record, .. } = split_page(&body).unwrap();
+    assert_eq!(records.len(), count);
+    let page = Page { first_offset: 0, body, records, deepest_record, not_utf8: false };
     let mut batches = Vec::new();
     typer.page(&page, &mut batches).unwrap();
     typer.finish(&mut batches).unwrap();

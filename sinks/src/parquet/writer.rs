@@ -25,6 +25,9 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// A row group is held in memory until it is whole.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 
+/// Values of a batch below which they say nothing of those to come.
+const TELLING_VALUES: usize = 1000;
+
 /// How Parquet files are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParquetOptions {
@@ -88,6 +91,10 @@ impl ParquetWriter {
     /// # Errors
     /// Where the disk refuses.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkFailure> {
+        // Rows alone decide what the file is like, not how they are cut into batches.
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
         let writer = match self.begun.take() {
             Some(writer) => writer,
             None => self.begin(encodings(self.properties.clone(), batch))?,
@@ -130,23 +137,27 @@ fn refused(doing: &str, error: &parquet::errors::ParquetError) -> SinkFailure {
     )
 }
 
-/// No dictionary for columns whose values hardly repeat, as unique ids and free text: it would be
-/// given up when it is full, after every value was looked up in vain.
+/// No dictionary for columns whose values are nearly all different, as unique ids and free text: it
+/// would be given up when it is full, after every value was looked up in vain.
 fn encodings(properties: WriterPropertiesBuilder, batch: &RecordBatch) -> WriterPropertiesBuilder {
     let columns = batch.schema_ref().fields().iter().zip(batch.columns());
     columns.fold(properties, |properties, (field, column)| {
-        if repeats(column) {
-            properties
-        } else {
+        if is_nearly_unique(column) {
             properties.set_column_dictionary_enabled(ColumnPath::from(vec![field.name().clone()]), false)
+        } else {
+            properties
         }
     })
 }
 
-/// Whether a value of the column comes twice on average. Other types than those that are counted
-/// are taken to repeat.
-fn repeats(column: &ArrayRef) -> bool {
+/// Whether so few values of a batch come twice that no dictionary of a row group would hold them all:
+/// of 8192 values of 200,000 that are equally frequent, one in fifty does. A few values say nothing,
+/// and other types than those that are counted have few.
+fn is_nearly_unique(column: &ArrayRef) -> bool {
     let values = column.len() - column.null_count();
+    if values < TELLING_VALUES {
+        return false;
+    }
     let distinct = match column.data_type() {
         DataType::Utf8 => column.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
         DataType::Float64 => {
@@ -157,9 +168,9 @@ fn repeats(column: &ArrayRef) -> bool {
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             column.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect::<HashSet<_>>().len()
         }
-        _ => return true,
+        _ => return false,
     };
-    distinct * 2 <= values
+    (values - distinct) * 50 < values
 }
 
 fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterPropertiesBuilder, SinkFailure> {
@@ -204,6 +215,7 @@ fn bloom_filter(
 mod tests {
     use arrow::array::StringArray;
     use arrow::datatypes::{Field, Schema};
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
     use super::*;
     use crate::parquet::{read_footer, sha256_of_file};
@@ -225,6 +237,28 @@ mod tests {
     fn the_same_rows_and_keys_give_the_same_bytes_and_another_sequence_others() {
         assert_eq!(written(&["a", "b", "c"], "1").sha256, written(&["a", "b", "c"], "1").sha256);
         assert_ne!(written(&["a", "b", "c"], "1").sha256, written(&["a", "b", "c"], "2").sha256);
+    }
+
+    /// The encodings of the column `id` of a file of these values, after a batch of no rows.
+    fn dictionary_of(values: impl Iterator<Item = usize>) -> bool {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
+        let options = ParquetOptions { codec: Codec::Zstd(3), row_group_rows: 100_000, bloom_columns: Vec::new() };
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = ParquetWriter::create(folder.path(), Arc::clone(&schema), &options).unwrap();
+        writer.write(&RecordBatch::new_empty(Arc::clone(&schema))).unwrap();
+        let values: StringArray = values.map(|value| Some(value.to_string())).collect();
+        writer.write(&RecordBatch::try_new(schema, vec![Arc::new(values)]).unwrap()).unwrap();
+        let staged = writer.finish(&[]).unwrap();
+        let reader = SerializedFileReader::new(std::fs::File::open(staged.file.path()).unwrap()).unwrap();
+        reader.metadata().row_group(0).column(0).dictionary_page_offset().is_some()
+    }
+
+    #[test]
+    fn only_values_that_are_nearly_all_different_have_no_dictionary() {
+        assert!(!dictionary_of(0..8192));
+        assert!(!dictionary_of((0..8192).map(|value| value % 8100)));
+        assert!(dictionary_of((0..8192).map(|value| value % 7900)));
+        assert!(dictionary_of(0..999));
     }
 
     #[test]

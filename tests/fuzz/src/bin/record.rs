@@ -12,6 +12,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use cxlake::columns::{DecodePlan, PlanRequest, RecordTyper, TypedBatch, UnknownKeys};
 use cxlake::registry::{RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve};
+use cxlake::vocabulary::json::value_end;
 use cxlake::vocabulary::{ColumnType, Constraints, ExactNumber, Page};
 use cxlake::window::Window;
 use libfuzzer_sys::fuzz_target;
@@ -185,11 +186,16 @@ fn typed(record: &[u8]) -> Vec<TypedBatch> {
     let start = DateTime::from_timestamp(1_704_085_200, 0).unwrap();
     let window = Window { start, end: start + TimeDelta::days(1), date: NaiveDate::from_ymd_opt(2024, 1, 1).unwrap() };
     let mut typer = RecordTyper::new(plan(), window, "America/New_York", 1);
+    // As the scan of a page knows it.
+    let deepest_record = match value_end(record, 0) {
+        Ok((end, depth)) if end == record.len() => depth,
+        _ => usize::MAX,
+    };
     let page = Page {
         first_offset: 0,
         body: Bytes::copy_from_slice(record),
         records: vec![0..record.len()],
-        deepest_record: usize::MAX,
+        deepest_record,
         not_utf8: std::str::from_utf8(record).is_err(),
     };
     let mut batches = Vec::new();

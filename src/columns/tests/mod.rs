@@ -1,3 +1,5 @@
+mod structure;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -337,84 +339,6 @@ fn absent_and_null_are_for_values_that_nobody_requires() {
         let outcome = run(plan(&required, UnknownKeys::Keep), &[record.as_bytes()]);
         assert_eq!(violations(&outcome.quarantine[0]), [expected], "{record}");
     }
-}
-
-#[test]
-fn violations_of_structure_come_first_and_nothing_is_reported_below_a_wrong_container() {
-    fn check(record: &str, expected: &[&str]) {
-        let outcome = run(plan(&Metric::of("number").required(), UnknownKeys::Keep), &[record.as_bytes()]);
-        assert_eq!(violations(&outcome.quarantine[0]), expected, "{record}");
-    }
-    check("42", &["not_object "]);
-    check("[]", &["not_object "]);
-    check(r#"{"id":"a","customMetrics":[1]}"#, &["type /customMetrics"]);
-    check(r#"{"id":"a","customMetrics":null}"#, &["type /customMetrics"]);
-    check(
-        r#"{"duration":"x","id":"\ud800","customMetrics":{"cm_x":"y","cm_x":1},"duration":2}"#,
-        &[
-            "duplicate_field /duration",
-            "duplicate_field /customMetrics/cm_x",
-            "encoding /id",
-            "type /duration",
-            "type /customMetrics/cm_x",
-        ],
-    );
-    check(r#"{"id":"a","other":{"p":[{"q":1,"q":2}]},"customMetrics":{"cm_x":1}}"#, &["duplicate_field /other/p/0/q"]);
-    check(
-        r#"{"id":"a","customMetrics":{"cm_x":1},"custom\u004detrics":{"cm_x":2}}"#,
-        &["duplicate_field /customMetrics"],
-    );
-    check(r#"{"id":"a","x/y":1,"x\/y":2,"customMetrics":{"cm_x":1}}"#, &["duplicate_field /x~1y"]);
-    let deep = format!(r#"{{"id":"a","deep":{}{},"customMetrics":{{"cm_x":1}}}}"#, "[".repeat(64), "]".repeat(64));
-    check(&deep, &["type "]);
-}
-
-#[test]
-fn keys_that_nobody_asked_for_are_kept_exactly_or_rejected() {
-    let record = r#"{"id":"a","new":1.50,"customMetrics":{"cm_new":{"a":[1, 2.0]},"cm_x":1},"é":"\u00e9"}"#;
-    let outcome = run(plan(&Metric::of("number"), UnknownKeys::Keep), &[record.as_bytes()]);
-    assert_eq!(outcome.data[0]["_unmapped"], r#"{"new":1.50,"é":"\u00e9","customMetrics":{"cm_new":{"a":[1, 2.0]}}}"#);
-    let keys: Vec<&str> = outcome.typed.unknown_keys.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["/customMetrics/cm_new", "/new", "/é"]);
-    let outcome = run(plan(&Metric::of("number"), UnknownKeys::Quarantine), &[record.as_bytes()]);
-    assert_eq!(
-        violations(&outcome.quarantine[0]),
-        ["unknown_key /new", "unknown_key /é", "unknown_key /customMetrics/cm_new"]
-    );
-}
-
-/// Columns are guessed from the order of earlier records; a wrong guess must never fill one.
-#[test]
-fn keys_fill_their_columns_in_whatever_order_they_come() {
-    let metric = Metric { constraints: Constraints::default(), ..Metric::of("number") };
-    let records: [&[u8]; 7] = [
-        br#"{"id":"0","duration":0,"customMetrics":{"cm_x":0}}"#,
-        br#"{"id":"1","customMetrics":{"cm_x":1}}"#,
-        br#"{"customMetrics":{"cm_x":2},"duration":2,"id":"2"}"#,
-        br#"{"duration":3,"other":true,"id":"3","customMetrics":{"y":1,"cm_x":3}}"#,
-        br#"{"\u0069d":"4","dur\u0061tion":4,"customMetrics":{"cm\u005fx":4}}"#,
-        br#"{"id":"5","duration":5,"cm_x":50,"customMetrics":{"id":50,"cm_x":5}}"#,
-        br#"{"id":"6","noitarud":60,"duration":6,"customMetrics":{"x_mc":60,"cm_x":6}}"#,
-    ];
-    let outcome = run(plan(&metric, UnknownKeys::Keep), &records);
-    assert_eq!(outcome.data.len(), records.len());
-    for (number, row) in outcome.data.iter().enumerate() {
-        assert_eq!(row["id"], number.to_string());
-        assert_eq!(row["cm_x"], format!("{number}.0"));
-        assert_eq!(row.get("duration").cloned(), (number != 1).then(|| format!("{number}.0")));
-    }
-}
-
-/// The text of the key `a\n` is also what is sent for a key that ends in a line feed.
-#[test]
-fn a_key_with_a_backslash_is_not_the_text_that_is_sent_for_another() {
-    let metric = Metric { constraints: Constraints::default(), ..Metric::of("number") };
-    let plan = plan_with_duration_from(r"a\n", &metric, UnknownKeys::Keep);
-    let records: [&[u8]; 2] = [br#"{"id":"0","a\\n":1}"#, br#"{"id":"1","a\n":2}"#];
-    let rows = run(plan, &records).data;
-    assert_eq!(rows[0]["duration"], "1.0");
-    assert_eq!(rows[1].get("duration"), None);
-    assert_eq!(rows[1]["_unmapped"], r#"{"a\n":2}"#);
 }
 
 #[test]
