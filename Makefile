@@ -38,8 +38,8 @@ fuzz-%:
 BENCH := target/bench/.ready target/plain-rust/release/plain-rust
 BENCH_ARGUMENTS ?= --rounds 5 --records 1000000
 bench: $(BENCH) ## micro-benchmarks of the hot path, and cxlake beside other tools (into target/bench/comparison.md)
-	cargo bench --locked --no-default-features -p cxlake --bench hot_path
-	cargo build --locked --profile bench --no-default-features -p cxlake -p cxlake-simulator --bins
+	cargo bench --locked --no-default-features --target-dir target/bench-build -p cxlake --bench hot_path
+	cargo build --locked --profile bench --no-default-features --target-dir target/bench-build -p cxlake -p cxlake-simulator --bins
 	target/bench/bin/python tests/bench/compare.py $(BENCH_ARGUMENTS)
 
 target/bench/.ready: tests/bench/requirements.txt

@@ -8,7 +8,6 @@ import argparse
 import importlib.metadata
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,16 +22,16 @@ sys.path.insert(0, str(HERE / "peers"))
 
 import common
 
-# Name, script or binary, where it reads from, and the share of the records that it is given.
-PEERS = [
-    ("plain Rust", ROOT / "target/plain-rust/release/plain-rust", "http", 1.0),
-    ("orjson + pyarrow", "orjson_pyarrow.py", "http", 1.0),
-    ("dlt rest_api", "dlt_rest_api.py", "http", 0.1),
-    ("DuckDB", "duckdb_files.py", "files", 1.0),
-    ("polars", "polars_files.py", "files", 1.0),
-    ("pyarrow.json", "pyarrow_json_files.py", "files", 1.0),
-    ("ClickHouse (chdb)", "chdb_files.py", "files", 1.0),
-]
+# Script or binary of each peer, and where it reads from.
+PEERS = {
+    "plain Rust": (ROOT / "target/plain-rust/release/plain-rust", "http"),
+    "orjson + pyarrow": ("orjson_pyarrow.py", "http"),
+    "dlt rest_api": ("dlt_rest_api.py", "http"),
+    "DuckDB": ("duckdb_files.py", "files"),
+    "polars": ("polars_files.py", "files"),
+    "pyarrow.json": ("pyarrow_json_files.py", "files"),
+    "ClickHouse (chdb)": ("chdb_files.py", "files"),
+}
 CONFIGURATION = """
 [tenants.bench]
 auth_url = "{url}"
@@ -92,22 +91,29 @@ class Tenant:
         return custom
 
 
+def anonymous_kib(pid):
+    """Memory of a process and its children that no file backs."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    own = sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(anonymous_kib(child) for child in children)
+
+
 def measure(command, **options):
-    """CPU seconds of a command and its children, its wall time, and the most memory of its own that it had."""
+    """CPU seconds of a command and its children, its wall time, and the most memory of its own that they had."""
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     most = [0]
 
     def watch():
         while True:
+            if process.returncode is not None:
+                return
             try:
-                status = Path(f"/proc/{process.pid}/status").read_text()
+                most[0] = max(most[0], anonymous_kib(process.pid))
             except OSError:
-                return
-            sizes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:")]
-            if not sizes:
-                return
-            most[0] = max(most[0], sizes[0])
+                # A child that ended meanwhile.
+                pass
             time.sleep(0.02)
 
     watcher = threading.Thread(target=watch)
@@ -127,12 +133,12 @@ def measure(command, **options):
     return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "rss_mib": most[0] / 1024, "out": words["out"]}
 
 
-def cxlake(binaries, tenant, out, days=1, page=common.PAGE, extra=()):
+def cxlake(binaries, tenant, out, days):
     configuration = out / "cxlake.toml"
-    configuration.write_text(CONFIGURATION.format(url=tenant.url, lake=out / "lake", page=page))
+    configuration.write_text(CONFIGURATION.format(url=tenant.url, lake=out / "lake", page=common.PAGE))
     environment = os.environ | {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench"}
     dates = ["--from", "2024-01-01", "--to", f"2024-01-{days + 1:02}"]
-    return measure([binaries / "cxlake", "run", "--config", configuration, *dates, *extra], env=environment)
+    return measure([binaries / "cxlake", "run", "--config", configuration, *dates], env=environment)
 
 
 def command_of(script, source, out):
@@ -152,12 +158,12 @@ def table(results, failed, arguments):
         "|---|---|---|---|---|---|---|",
     ]
     for name, rounds in results.items():
+        reads = PEERS[name][1] if name in PEERS else "http"
         if name in failed:
-            lines.append(f"| {name} | {version(name)} | | ends with: {failed[name]} | | | |")
+            lines.append(f"| {name} | {version(name)} | {reads} | ends with: {failed[name]} | | | |")
             continue
         ratios = [other["per_million"] / own["per_million"] for other, own in zip(rounds, results["cxlake"])]
         median = {key: statistics.median(round[key] for round in rounds) for key in rounds[0]}
-        reads = next((peer[2] for peer in PEERS if peer[0] == name), "http")
         lines.append(
             f"| {name} | {version(name)} | {reads} | {median['per_million']:.2f} | {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f} to {max(ratios):.2f}) | {median['rss_mib']:.0f} | {median['bytes_per_record']:.1f} |")
@@ -171,57 +177,72 @@ def version(name):
     return importlib.metadata.version(packages[name]) if name in packages else ""
 
 
-def main():
+def one_round(name, arguments, tenant, pages, custom):
+    """What one tool needed for the day, cxlake for as many days as were asked for."""
+    with tempfile.TemporaryDirectory() as out:
+        out = Path(out)
+        days = 1
+        if name == "cxlake":
+            days = arguments.days
+            result = cxlake(arguments.binaries, tenant, out, days)
+        else:
+            script, source = PEERS[name]
+            command = command_of(script, [tenant.url] if source == "http" else [pages], out)
+            result = measure(command + (custom if source == "files" else []))
+        # What dlt makes on its way to the lake is Parquet too.
+        lake = out / "lake" if (out / "lake").exists() else out
+        sizes = [path.stat().st_size for path in lake.rglob("*.parquet") if "quarantine" not in path.parts]
+        result["per_million"] = result["cpu"] / (arguments.records * days) * 1e6
+        result["bytes_per_record"] = sum(sizes) / (arguments.records * days)
+        del result["out"]
+        print(f"{name:20} {result['per_million']:8.2f} CPU s a million, {result['wall']:7.2f} s, "
+              f"{result['rss_mib']:7.1f} MiB, {result['bytes_per_record']:6.1f} bytes a record", flush=True)
+        return result
+
+
+def parse_arguments():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--binaries", type=Path, default=ROOT / "target/release")
+    arguments.add_argument("--binaries", type=Path, default=ROOT / "target/bench-build/release")
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--records", type=int, default=1_000_000)
+    arguments.add_argument("--records", type=int, default=1_000_000, help="a day")
+    arguments.add_argument("--days", type=int, default=1, help="of cxlake's runs; the peers load one")
     arguments.add_argument("--extra-metrics", type=int, default=0)
+    arguments.add_argument("--bad-every", type=int, default=0, help="each so many records one breaks a rule; then the "
+                           "peers are of no use")
     arguments.add_argument("--gzip", action="store_true")
-    arguments.add_argument("--only", action="append", help="only this peer")
+    arguments.add_argument("--only", action="append", choices=["cxlake", *PEERS], help="this peer, beside cxlake")
     arguments.add_argument("--out", type=Path, help="a JSON file for all measurements")
-    arguments = arguments.parse_args()
-    wanted = [peer for peer in PEERS if arguments.only is None or peer[0] in arguments.only]
-    results = {name: [] for name in ["cxlake"] + [peer[0] for peer in wanted]}
-    settings = {"extra_metrics": arguments.extra_metrics, "gzip": arguments.gzip}
-    with (tempfile.TemporaryDirectory() as pages, Tenant(arguments.binaries, arguments.records, **settings) as whole,
-          Tenant(arguments.binaries, arguments.records // 10, **settings) as tenth):
+    return arguments.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    names = ["cxlake", *(name for name in PEERS if arguments.only is None or name in arguments.only)]
+    results, failed = {name: [] for name in names}, {}
+    settings = {name: getattr(arguments, name) for name in ("extra_metrics", "bad_every", "gzip")}
+    with tempfile.TemporaryDirectory() as pages, Tenant(arguments.binaries, arguments.records, **settings) as tenant:
         pages = Path(pages)
-        custom = whole.save_pages(pages) if any(peer[2] == "files" for peer in wanted) else {}
+        reads_files = any(PEERS[name][1] == "files" for name in names if name in PEERS)
+        custom = tenant.save_pages(pages) if reads_files else {}
         custom = [f"{name}={kind}" for name, kind in custom.items()]
-        failed = {}
-        for _ in range(arguments.rounds):
-            for name, script, source, share in [("cxlake", None, "http", 1.0), *wanted]:
-                out = Path(tempfile.mkdtemp())
-                tenant = whole if share == 1.0 else tenth
+        for number in range(arguments.rounds):
+            # Each begins a round in its turn, so that none always follows the same other one.
+            for name in names[number % len(names):] + names[:number % len(names)]:
                 if name in failed:
                     continue
                 try:
-                    if script is None:
-                        result = cxlake(arguments.binaries, tenant, out)
-                    elif source == "http":
-                        result = measure(command_of(script, [tenant.url], out))
-                    else:
-                        result = measure(command_of(script, [pages], out) + custom)
+                    results[name].append(one_round(name, arguments, tenant, pages, custom))
                 except RuntimeError as error:
-                    if script is None:
+                    if name == "cxlake":
                         raise
                     # What a peer cannot load as the registry types it is part of the comparison.
+                    print(f"{name}: {error}", file=sys.stderr, flush=True)
                     failed[name] = str(error).strip().splitlines()[-1]
-                    print(f"{name:20} ends with: {failed[name]}", flush=True)
-                    continue
-                files = [path for path in out.rglob("*.parquet") if "quarantine" not in path.parts]
-                result["bytes"] = sum(path.stat().st_size for path in files)
-                result["per_million"] = result["cpu"] / (arguments.records * share) * 1e6
-                result["bytes_per_record"] = result["bytes"] / (arguments.records * share)
-                del result["out"]
-                results[name].append(result)
-                print(f"{name:20} {result['per_million']:8.2f} CPU s a million, {result['wall']:7.2f} s, "
-                      f"{result['rss_mib']:7.1f} MiB, {result['bytes_per_record']:6.1f} bytes a record", flush=True)
-                shutil.rmtree(out)
     text = table(results, failed, arguments)
     print(f"\n{text}")
-    (ROOT / "target/bench/comparison.md").write_text(text)
+    comparison = ROOT / "target/bench/comparison.md"
+    comparison.parent.mkdir(parents=True, exist_ok=True)
+    comparison.write_text(text)
     if arguments.out:
         arguments.out.write_text(json.dumps(results))
 
