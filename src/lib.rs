@@ -9,12 +9,15 @@ pub mod window;
 
 pub mod columns;
 pub mod cxone;
+pub mod sql;
 
 pub mod extraction;
 
 pub mod pipeline;
 
 pub mod run;
+
+pub mod report;
 
 pub mod cli;
 

@@ -9,6 +9,8 @@ pub const EVENT: &str = include_str!("../schemas/event.schema.json");
 pub const MANIFEST: &str = include_str!("../schemas/manifest.schema.json");
 /// Versions of the registry.
 pub const REGISTRY: &str = include_str!("../schemas/registry.schema.json");
+/// What is kept of a run in the lake.
+pub const RUN: &str = include_str!("../schemas/run.schema.json");
 /// The last line of a run.
 pub const SUMMARY: &str = include_str!("../schemas/summary.schema.json");
 /// The standard columns of the guide's report.
@@ -23,8 +25,8 @@ mod tests {
     use serde::Serialize;
 
     use crate::registry::{RegistryVersion, ReportRequest, Selection, StandardColumnRequest, evolve};
-    use crate::run::RecordedEvent;
     use crate::run::summary::Summary;
+    use crate::run::{RecordedEvent, RunReport};
     use crate::settings::file::File;
     use crate::vocabulary::{ColumnType, Constraints, snake_case};
 
@@ -82,6 +84,7 @@ mod tests {
         check("manifest.schema", &schema_for!(Manifest));
         check("registry.schema", &schema_for!(RegistryVersion));
         check("summary.schema", &schema_for!(Summary));
+        check("run.schema", &schema_for!(RunReport));
         check("interaction_call.columns", &standard_columns());
     }
 }

@@ -6,10 +6,13 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::configuration::{ConfigCommand, InitCommand};
 use super::days::DayArguments;
 use super::quarantine::QuarantineCommand;
 use super::registry::RegistryCommand;
+use super::report::ReportCommand;
 use crate::run::{RunRequest, Shard, Span};
+use crate::settings::Share;
 use crate::vocabulary::Failure;
 
 /// Loads NICE CXone reporting data into a lake of typed Parquet: exact, once, proved.
@@ -80,6 +83,8 @@ pub(super) enum ProgressChoice {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Write a commented configuration and an example of the variables that it names
+    Init(InitCommand),
     /// Extract, type, quarantine and commit windows
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunCommand),
@@ -100,6 +105,12 @@ pub(super) enum Command {
     /// Rejected records: review them, try them again
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Write a page of runs, rejects and drift: one HTML file
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportCommand),
+    /// Print views with the names that people know, and comments
+    #[command(after_help = SQL_EXAMPLES)]
+    Sql(SqlCommand),
     /// Run everything on an embedded tenant and a local lake
     Demo(DemoCommand),
     /// Print the JSON Schema of what cxlake reads and writes
@@ -107,18 +118,55 @@ pub(super) enum Command {
         /// Of what; all in one object if left out
         of: Option<SchemaKind>,
     },
+    /// The configuration as it is in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print completions for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write those of all commands into a folder
+    Man {
+        /// The folder: it must be there
+        #[arg(long, value_name = "FOLDER", env = "CXLAKE_MAN_FOLDER")]
+        folder: Option<PathBuf>,
+    },
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+    cxlake report                                    # all days, into cxlake-report.html
+    cxlake report --from 2024-01-01 --to 2024-02-01 --output january.html";
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+    cxlake sql duckdb | duckdb lake.duckdb
+    cxlake sql bigquery | bq query --nouse_legacy_sql";
+
+#[derive(Debug, Args)]
+pub(super) struct SqlCommand {
+    /// Whose SQL; duckdb and athena read the lake, the others the loaded tables
+    pub(super) engine: EngineChoice,
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lowercase")]
+pub(super) enum EngineChoice {
+    DuckDb,
+    BigQuery,
+    Snowflake,
+    Athena,
 }
 
 const RUN_EXAMPLES: &str = "\
 Examples:
     cxlake run --date 2024-01-01
     cxlake run --from 2024-01-01 --to 2024-01-08 --report calls
-    cxlake run --window 2024-01-01T05:00:00Z/2024-01-02T05:00:00Z";
+    cxlake run --window 2024-01-01T05:00:00Z/2024-01-02T05:00:00Z
+    cxlake run --shard \"$SHARD\" --share 1/8        # one of eight at once, each with an eighth of the pace";
 
 #[derive(Debug, Args)]
 #[command(
@@ -132,6 +180,9 @@ pub(super) struct RunCommand {
     /// Leave committed windows alone (for backfills)
     #[arg(long, env = "CXLAKE_SKIP_COMMITTED", value_parser = BoolishValueParser::new())]
     pub(super) skip_committed: bool,
+    /// The part of each tenant's pace that this run keeps, where others run at the same time
+    #[arg(long, value_name = "PART", env = "CXLAKE_SHARE")]
+    pub(super) share: Option<Share>,
     /// What the exit code is when every window is empty: 0, or 99 with `skip`
     #[arg(long, value_name = "HOW", default_value = "ok", env = "CXLAKE_EMPTY")]
     pub(super) empty: EmptyChoice,
@@ -257,6 +308,8 @@ pub(super) enum SchemaKind {
     Manifest,
     /// A version of a registry
     Registry,
+    /// What is kept of a run in the lake
+    Run,
     /// The last line of a run
     Summary,
 }

@@ -9,13 +9,16 @@ use clap::CommandFactory as _;
 use futures::FutureExt as _;
 
 use super::arguments::{
-    Arguments, EmptyChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
-    VacuumCommand, VerifyCommand,
+    Arguments, EmptyChoice, EngineChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
+    SqlCommand, VacuumCommand, VerifyCommand,
 };
 use super::{render, signals};
 use crate::cxone::Surroundings;
+use crate::report::run_page;
 use crate::run::summary::Summary;
-use crate::run::{self, Environment, LoadRequest, OpenWarehouses, RunRecord, VacuumRequest, prometheus_text};
+use crate::run::{
+    self, Engine, Environment, LoadRequest, OpenWarehouses, RunRecord, RunReport, VacuumRequest, prometheus_text,
+};
 use crate::settings::{self, Settings, read_settings};
 use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
 
@@ -32,13 +35,17 @@ pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
 }
 
 pub(super) fn read_configuration(path: &Path) -> Result<Settings, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::configuration(format!("read the configuration {}: {error}", path.display()))
-            .hint("name it with --config or CXLAKE_CONFIG; the README shows one")
-    })?;
+    let text = read_configuration_text(path)?;
     let surroundings =
         settings::Surroundings { variable: &|name| std::env::var(name).ok(), text_file: &read_secret_file };
     read_settings(&path.display().to_string(), &text, &surroundings)
+}
+
+pub(super) fn read_configuration_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::configuration(format!("read the configuration {}: {error}", path.display()))
+            .hint("name it with --config or CXLAKE_CONFIG; `cxlake init` writes one")
+    })
 }
 
 /// Reads the file of a secret, and says so where others can read it too.
@@ -65,21 +72,23 @@ pub(super) fn finish(outcome: Result<u8, Failure>) -> u8 {
 pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<Arc<dyn Progress>>) -> u8 {
     let environment = environment(progress.unwrap_or_else(|| Arc::new(NoProgress)));
     let record = RunRecord::new(&environment.run_id);
+    let started_at = environment.now_text();
     let work = async {
         let settings = read_configuration(&global.config)?;
+        let settings = command.share.into_iter().fold(settings, Settings::with_share);
         let request = command.span.request(&command.selection, command.skip_committed)?;
         run::run(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
-    let finished = |mut summary: Summary| {
-        if command.empty == EmptyChoice::Skip {
-            summary = summary.with_empty_skipped();
-        }
-        let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
-        write_aside("metrics", command.metrics_file.as_deref(), &prometheus_text(&summary, now));
-        summary
-    };
-    ending(work, &environment, &record, command.summary_file.as_deref(), finished).await
+    let mut summary = ended(work, &environment, &record).await;
+    if command.empty == EmptyChoice::Skip {
+        summary = summary.with_empty_skipped();
+    }
+    let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
+    write_aside("metrics", command.metrics_file.as_deref(), &prometheus_text(&summary, now));
+    let report = RunReport::new(&record, summary.clone(), started_at, &environment);
+    run::keep_run_report(&record, &report, &run_page).await;
+    show_summary(&summary, command.summary_file.as_deref())
 }
 
 pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
@@ -95,17 +104,15 @@ pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
         run::load(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
-    ending(work, &environment, &record, command.summary_file.as_deref(), |summary| summary).await
+    show_summary(&ended(work, &environment, &record).await, command.summary_file.as_deref())
 }
 
-/// Works until it is done or interrupted, and shows the summary, however it ended.
-pub(super) async fn ending(
+/// Works until it is done or interrupted: the summary, however it ended.
+pub(super) async fn ended(
     work: impl Future<Output = Result<(), Failure>>,
     environment: &Environment,
     record: &RunRecord,
-    summary_file: Option<&Path>,
-    finished: impl FnOnce(Summary) -> Summary,
-) -> u8 {
+) -> Summary {
     match AssertUnwindSafe(signals::unless_interrupted(work)).catch_unwind().await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(failure))) => record.fail(failure),
@@ -116,7 +123,7 @@ pub(super) async fn ending(
         }
         Err(_) => record.fail(Failure::defect("go on: it panicked")),
     }
-    show_summary(&finished(record.summary()), summary_file)
+    record.summary()
 }
 
 /// Writes what a run says to a file too. A file that cannot be written fails no run.
@@ -131,7 +138,7 @@ fn write_aside(what: &str, file: Option<&Path>, text: &str) {
 }
 
 /// Shows the failure to people and the summary to programs: as the last line of stdout.
-fn show_summary(summary: &Summary, file: Option<&Path>) -> u8 {
+pub(super) fn show_summary(summary: &Summary, file: Option<&Path>) -> u8 {
     if let Some(error) = &summary.error {
         render::error(&error.message, error.hint.as_deref());
     }
@@ -204,6 +211,21 @@ pub(super) async fn vacuum(global: &Global, command: &VacuumCommand) -> u8 {
     }))
 }
 
+pub(super) async fn sql(global: &Global, command: &SqlCommand) -> u8 {
+    let engine = match command.engine {
+        EngineChoice::DuckDb => Engine::DuckDb,
+        EngineChoice::BigQuery => Engine::BigQuery,
+        EngineChoice::Snowflake => Engine::Snowflake,
+        EngineChoice::Athena => Engine::Athena,
+    };
+    let work = async { run::views(&read_configuration(&global.config)?, &command.selection.request(), engine).await };
+    let outcome = signals::unless_interrupted(work).await.and_then(|views| views);
+    finish(outcome.map(|views| {
+        render::text(&views);
+        0
+    }))
+}
+
 pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
     let Some(of) = of else {
         let all = [
@@ -211,6 +233,7 @@ pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
             ("event", crate::schemas::EVENT),
             ("manifest", crate::schemas::MANIFEST),
             ("registry", crate::schemas::REGISTRY),
+            ("run", crate::schemas::RUN),
             ("summary", crate::schemas::SUMMARY),
         ];
         let members: Vec<String> =
@@ -224,6 +247,7 @@ pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
         SchemaKind::Event => crate::schemas::EVENT,
         SchemaKind::Manifest => crate::schemas::MANIFEST,
         SchemaKind::Registry => crate::schemas::REGISTRY,
+        SchemaKind::Run => crate::schemas::RUN,
         SchemaKind::Summary => crate::schemas::SUMMARY,
     });
     0
@@ -234,4 +258,19 @@ pub(super) fn completions(shell: clap_complete::Shell) -> u8 {
     clap_complete::generate(shell, &mut Arguments::command(), "cxlake", &mut script);
     render::text(&String::from_utf8_lossy(&script));
     0
+}
+
+pub(super) fn manual(folder: Option<&Path>) -> u8 {
+    let command = Arguments::command();
+    let Some(folder) = folder else {
+        let mut page = Vec::new();
+        // Writing into memory does not fail.
+        let _infallible = clap_mangen::Man::new(command).render(&mut page);
+        render::text(&String::from_utf8_lossy(&page));
+        return 0;
+    };
+    finish(clap_mangen::generate_to(command, folder).map(|()| 0).map_err(|error| {
+        Failure::configuration(format!("write manual pages into {}: {error}", folder.display()))
+            .hint("name a folder that is there and may be written to")
+    }))
 }

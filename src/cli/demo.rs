@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -10,13 +11,18 @@ use cxlake_simulator::{Simulator, TenantSettings};
 use super::arguments::DemoCommand;
 use super::commands::environment;
 use super::{render, signals};
+use crate::report::{lake_page, run_page};
 use crate::run::summary::Summary;
-use crate::run::{self, RunRecord, RunRequest, Span};
-use crate::settings::{Surroundings, read_settings};
+use crate::run::{self, CommittedDays, Engine, RunRecord, RunReport, RunRequest, Span};
+use crate::settings::{Settings, Surroundings, read_settings};
 use crate::vocabulary::{Failure, NoProgress, Progress};
 
 /// One record in so many breaks a rule, by turns each rule there is.
 const BAD_EVERY: u64 = 97;
+/// The page of the lake.
+const REPORT: &str = "report.html";
+/// Its views for DuckDB.
+const VIEWS: &str = "views.sql";
 
 pub(super) async fn demo(command: &DemoCommand, progress: Option<Arc<dyn Progress>>) -> u8 {
     let outcome = signals::unless_interrupted(run_demo(command, progress)).await.and_then(|outcome| outcome);
@@ -54,14 +60,33 @@ async fn run_demo(command: &DemoCommand, progress: Option<Arc<dyn Progress>>) ->
     let day = |day| NaiveDate::from_ymd_opt(2024, 1, day).unwrap_or_default();
     let span = Span::Days { from: day(1), to: day(4) };
     let request = RunRequest { tenants: Vec::new(), reports: Vec::new(), span, skip_committed: false, look_back: true };
+    let started_at = environment.now_text();
     run::run(&settings, &request, &environment, &record).await;
     let summary = record.summary();
+    let report = RunReport::new(&record, summary.clone(), started_at, &environment);
+    run::keep_run_report(&record, &report, &run_page).await;
     if let Some(error) = &summary.error {
         render::error(&error.message, error.hint.as_deref());
     } else {
+        write_for_people(&settings, &request, &command.folder).await?;
         render::text(&story(&summary, &record.rejects(), &command.folder.display().to_string()));
     }
     Ok(summary)
+}
+
+/// The page of the lake, and views of it, beside the tenant's folder.
+async fn write_for_people(settings: &Settings, request: &RunRequest, folder: &Path) -> Result<(), Failure> {
+    let report = run::lake_report(settings, request, CommittedDays::default()).await?;
+    let page = lake_page("cxlake demo", &report, &settings.masked);
+    let views = run::views(settings, request, Engine::DuckDb).await?;
+    for (name, text) in [(REPORT, page), (VIEWS, views)] {
+        let file = folder.join(name);
+        std::fs::write(&file, text).map_err(|error| {
+            Failure::unavailable(format!("write {}: {error}", file.display()))
+                .hint("name a folder with room that may be written to: --folder")
+        })?;
+    }
+    Ok(())
 }
 
 fn configuration(url: &str, lake: &str) -> String {
@@ -130,6 +155,10 @@ fn story(summary: &Summary, rejects: &BTreeMap<(String, String), u64>, folder: &
             line(format!("  {key}"));
         }
     }
+    line(format!(
+        "\nViews with the names that people know: duckdb -init {folder}/{VIEWS}\nIts runs, rejects and drift on a page: \
+         {folder}/{REPORT}"
+    ));
     line("\nLook at it with DuckDB (pip install duckdb, or the duckdb shell):".to_owned());
     line(format!(
         "\n  SELECT dt, count(*) AS calls, round(avg(duration), 1) AS seconds,\n         avg(cm_9f8e7d6c5b4a3210) AS sentiment\n  FROM read_parquet('{folder}/demo/calls/data/**/*.parquet', hive_partitioning = true, union_by_name = true)\n  GROUP BY dt ORDER BY dt;"

@@ -1,7 +1,8 @@
-//! Floor 6: the command line. It reads arguments, shows results, and holds no business rules.
+//! Floor 7: the command line. It reads arguments, shows results, and holds no business rules.
 
 mod arguments;
 mod commands;
+mod configuration;
 mod days;
 mod demo;
 mod logging;
@@ -9,6 +10,7 @@ mod progress;
 mod quarantine;
 mod registry;
 mod render;
+mod report;
 mod signals;
 
 use std::process::ExitCode;
@@ -35,6 +37,7 @@ pub fn main() -> ExitCode {
     };
     let global = &arguments.global;
     let code = match arguments.command {
+        Command::Init(command) => configuration::init(global, &command),
         Command::Run(command) => runtime.block_on(commands::run(global, &command, progress)),
         Command::Load(command) => runtime.block_on(commands::load(global, &command)),
         Command::Plan(command) => runtime.block_on(commands::plan(global, &command)),
@@ -44,8 +47,12 @@ pub fn main() -> ExitCode {
         Command::Registry(command) => runtime.block_on(registry::registry(global, &command)),
         Command::Quarantine(command) => runtime.block_on(quarantine::quarantine(global, &command)),
         Command::Demo(command) => runtime.block_on(demo::demo(&command, progress)),
+        Command::Report(command) => runtime.block_on(report::report(global, &command)),
+        Command::Sql(command) => runtime.block_on(commands::sql(global, &command)),
+        Command::Config(command) => configuration::config(global, &command),
         Command::Schema { of } => commands::schema(of),
         Command::Completions { shell } => commands::completions(shell),
+        Command::Man { folder } => commands::manual(folder.as_deref()),
     };
     // A request in flight must not hold up the end of an interrupted run.
     runtime.shutdown_background();

@@ -8,12 +8,11 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
 use super::arguments::{Global, SelectionArguments};
-use super::commands::{ending, environment, finish, read_configuration};
+use super::commands::{ended, environment, finish, read_configuration, show_summary};
 use super::days::DayArguments;
 use super::{render, signals};
+use crate::report::laid_out;
 use crate::run::{self, CommittedDays, QuarantineRequest, Reject, ReplayRequest, RunRecord};
-use crate::settings::Settings;
-use crate::vocabulary::json::{self, Shown};
 use crate::vocabulary::{Failure, NoProgress};
 
 #[derive(Debug, Subcommand)]
@@ -136,7 +135,7 @@ async fn show(config: &Path, rejects: &RejectArguments, limit: usize) -> Result<
             return ControlFlow::Break(());
         }
         shown += 1;
-        render::text(&laid_out(&reject, &settings));
+        render::text(&laid_out(&reject, &settings.masked));
         ControlFlow::Continue(())
     };
     run::read_rejects(&settings, &rejects.request()?, &mut take).await
@@ -169,61 +168,5 @@ async fn replay(global: &Global, command: &ReplayCommand) -> u8 {
         run::replay(&settings, &request, &environment, &record).await;
         Ok(())
     };
-    ending(work, &environment, &record, command.summary_file.as_deref(), |summary| summary).await
-}
-
-/// A reject for a person: where it stands, and its text with its violations beside their values.
-fn laid_out(reject: &Reject, settings: &Settings) -> String {
-    let is_masked = |pointer: &str| {
-        settings.masked.iter().any(|masked| {
-            pointer == masked || pointer.strip_prefix(masked.as_str()).is_some_and(|below| below.starts_with('/'))
-        })
-    };
-    let key = match &reject.record_key {
-        // Which fields it is of was the configuration's of then.
-        Some(_) if !settings.masked.is_empty() => " key ***".to_owned(),
-        Some(key) => format!(" key {key:?}"),
-        None => String::new(),
-    };
-    let mut text = format!(
-        "{} {} window {} to {}, record {}{key}, registry version {}\n",
-        reject.tenant,
-        reject.report,
-        reject.window_start,
-        reject.window_end,
-        reject.source_offset,
-        reject.schema_version
-    );
-    let notes = |pointer: &str| -> Vec<String> {
-        let here = reject.violations.iter().filter(|violation| violation.path == pointer);
-        here.map(|violation| format!("{}: expected {}", violation.rule.name(), violation.expected)).collect()
-    };
-    let mut marked = Vec::new();
-    // Masks name fields of an object: what is none could hide them anywhere.
-    let can_be_masked = |record: &&str| settings.masked.is_empty() || record.starts_with('{');
-    let record = reject.raw_record.as_deref().filter(can_be_masked).and_then(|record| {
-        json::pretty(record, &mut |pointer| {
-            marked.push(pointer.to_owned());
-            Shown { instead: is_masked(pointer).then(|| "\"***\"".to_owned()), notes: notes(pointer) }
-        })
-    });
-    for violation in reject.violations.iter().filter(|violation| !marked.contains(&violation.path)) {
-        text.push_str(&format!(
-            "{:?}   <-- {}: expected {}\n",
-            violation.path,
-            violation.rule.name(),
-            violation.expected
-        ));
-    }
-    match (record, &reject.raw_record) {
-        (Some(record), _) => text.push_str(&record),
-        // What cannot be taken apart cannot be masked.
-        (None, _) if !settings.masked.is_empty() => text.push_str("(not shown: it cannot be masked)\n"),
-        (None, Some(raw)) => text.push_str(&format!("{raw}\n")),
-        (None, None) => {
-            text.push_str(&format!("bytes {}\n", reject.raw_bytes_hex.as_deref().unwrap_or_default()));
-        }
-    }
-    text.push('\n');
-    text
+    show_summary(&ended(work, &environment, &record).await, command.summary_file.as_deref())
 }

@@ -19,7 +19,7 @@ pub struct CommittedDays {
 }
 
 impl CommittedDays {
-    fn contains(self, date: NaiveDate) -> bool {
+    pub(super) fn contains(self, date: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date < to)
     }
 }

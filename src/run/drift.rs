@@ -4,6 +4,7 @@ use super::Environment;
 use cxlake_sinks::lake::Lake;
 
 use super::alerts::Alerts;
+use super::metric_catalog::write_metric_catalog;
 use super::preflight::TenantReady;
 use super::registry_store::{RecordedEvent, RegistryStore};
 use crate::settings::Settings;
@@ -38,6 +39,10 @@ pub(super) async fn accept(
     let is_new = |event: &&RecordedEvent| !before.iter().any(|known| known.event == event.event);
     write_down(&ready.store, &left.iter().filter(is_new).cloned().collect::<Vec<_>>()).await;
     alert(settings, &left).await;
+    // The data is right without it, and the next run writes it.
+    if let Err(failure) = write_metric_catalog(lake, &ready.tenant, &ready.registry).await {
+        tracing::warn!(error = %failure, "the metric catalog was not written");
+    }
     Ok(ready)
 }
 

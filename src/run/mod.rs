@@ -9,7 +9,9 @@ mod committed;
 mod day_contents;
 mod drift;
 mod failure;
+mod lake_report;
 mod load;
+mod metric_catalog;
 mod metrics;
 mod pacing;
 mod plan;
@@ -19,10 +21,12 @@ mod registry_review;
 mod registry_store;
 mod replay;
 mod request;
+mod run_report;
 pub mod summary;
 mod summary_builder;
 mod vacuum;
 mod verify;
+mod views;
 mod warehouses;
 mod window_files;
 mod window_run;
@@ -31,9 +35,11 @@ mod work_folder;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
+use cxlake_sinks::lake::Lake;
 
 pub use check::{Probe, check};
 pub use committed::CommittedDays;
+pub use lake_report::{HourCounts, LakeReport, ReportedWindow, lake_report};
 pub use load::{LoadRequest, load};
 pub use metrics::prometheus_text;
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
@@ -45,8 +51,10 @@ pub use registry_review::{
 pub use registry_store::RecordedEvent;
 pub use replay::{ReplayRequest, replay};
 pub use request::{RunRequest, Span};
+pub use run_report::{RUN_FORMAT, RejectsOfRule, RunReport, StageMilliseconds, WindowDetails, keep_run_report};
 pub use vacuum::{VacuumRequest, vacuum};
 pub use verify::verify;
+pub use views::{Engine, views};
 pub use warehouses::OpenWarehouses;
 
 use preflight::{Preflight, TenantReady, prepare};
@@ -74,7 +82,7 @@ pub struct Environment {
 
 impl Environment {
     /// Now, RFC 3339 in UTC.
-    fn now_text(&self) -> String {
+    pub fn now_text(&self) -> String {
         self.surroundings.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
     }
 }
@@ -104,6 +112,14 @@ impl RunRecord {
         self.update(|builder| builder.rejects())
     }
 
+    fn lake(&self) -> Option<Lake> {
+        self.update(|builder| builder.lake())
+    }
+
+    fn details(&self) -> Vec<WindowDetails> {
+        self.update(|builder| builder.details())
+    }
+
     fn update<T>(&self, change: impl FnOnce(&mut SummaryBuilder) -> T) -> T {
         // A summary of what is known is better than none, also after a panic elsewhere.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -126,6 +142,7 @@ async fn run_tenants(
     request.check_span()?;
     let reports = request.reports(settings)?;
     let preflight = Preflight::open(settings)?;
+    record.update(|builder| builder.opened(&preflight.lake));
     load::refuse_unusable_warehouses(settings, &reports, environment).await?;
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use cxlake_sinks::lake::Done;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::run_report::StageMilliseconds;
 use crate::vocabulary::{DriftEvent, Failure, RejectTally, RowCounts};
 use crate::window::Window;
 
@@ -14,11 +15,11 @@ use crate::window::Window;
 pub const SUMMARY_FORMAT: &str = "cxlake.summary/1";
 
 /// A run's summary: `null` is unknown, `0` is exactly zero.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "cxlake summary")]
 pub struct Summary {
     /// `cxlake.summary/1`.
-    pub format: &'static str,
+    pub format: String,
     /// How the run ended.
     pub status: RunStatus,
     /// The process's exit code.
@@ -42,7 +43,7 @@ pub struct Summary {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Every window is in the lake.
@@ -58,7 +59,7 @@ pub enum RunStatus {
 }
 
 /// One window.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowSummary {
     /// The tenant's name.
     pub tenant: String,
@@ -87,7 +88,7 @@ pub struct WindowSummary {
 }
 
 /// A window's bounds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowBounds {
     /// The first instant, RFC 3339 in UTC.
     pub start: String,
@@ -108,7 +109,7 @@ impl WindowBounds {
 }
 
 /// What became of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowStatus {
     /// Written.
@@ -124,7 +125,7 @@ pub enum WindowStatus {
 }
 
 /// Counts that add up, where they are known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowSummary {
     /// What the tenant said there is.
     pub expected: Option<u64>,
@@ -151,7 +152,7 @@ impl RowSummary {
 }
 
 /// The load of a window's day into a warehouse.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WarehouseLoad {
     /// What became of it.
     pub status: LoadStatus,
@@ -164,7 +165,7 @@ pub struct WarehouseLoad {
 }
 
 /// What became of a load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadStatus {
     /// The warehouse holds the day now.
@@ -187,7 +188,7 @@ impl LoadStatus {
 }
 
 /// A day of a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableSummary {
     /// The table.
     pub table: String,
@@ -198,7 +199,7 @@ pub struct TableSummary {
 }
 
 /// What was asked of the tenants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiSummary {
     /// All requests.
     pub requests: u64,
@@ -209,7 +210,7 @@ pub struct ApiSummary {
 }
 
 /// A failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorSummary {
     /// What the operator does next.
     pub kind: String,
@@ -239,6 +240,8 @@ pub(super) struct WindowOutcome {
     pub(super) drift: Vec<DriftEvent>,
     /// Rejects of this extract; empty where it was not read.
     pub(super) rejects: RejectTally,
+    /// The time of its stages; `None` where it was not read.
+    pub(super) stages: Option<StageMilliseconds>,
 }
 
 impl WindowOutcome {
@@ -261,6 +264,7 @@ impl WindowOutcome {
             registry_version: done.registry_version,
             drift: Vec::new(),
             rejects: RejectTally::new(),
+            stages: None,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A run's summary while the run goes on.
 
 use chrono_tz::Tz;
+use cxlake_sinks::lake::Lake;
 
 use super::drift;
+use super::run_report::WindowDetails;
 use super::summary::{
     ApiSummary, ErrorSummary, LoadStatus, RowSummary, RunStatus, SUMMARY_FORMAT, Summary, WarehouseLoad, WindowBounds,
     WindowFailure, WindowOutcome, WindowStatus, WindowSummary,
@@ -15,26 +17,30 @@ use crate::window::Window;
 #[derive(Debug)]
 pub(super) struct SummaryBuilder {
     run_id: String,
+    /// The lake, once it is open.
+    lake: Option<Lake>,
     windows: Vec<WindowSummary>,
+    /// Of each window, what its summary leaves out.
+    details: Vec<WindowDetails>,
     drift: Vec<DriftEvent>,
     warnings: Vec<String>,
     clients: Vec<Client>,
     in_progress: Option<usize>,
     failures: Vec<Failure>,
-    rejects: RejectTally,
 }
 
 impl SummaryBuilder {
     pub(super) fn new(run_id: &str) -> Self {
         Self {
             run_id: run_id.to_owned(),
+            lake: None,
             windows: Vec::new(),
+            details: Vec::new(),
             drift: Vec::new(),
             warnings: Vec::new(),
             clients: Vec::new(),
             in_progress: None,
             failures: Vec::new(),
-            rejects: RejectTally::new(),
         }
     }
 
@@ -53,14 +59,13 @@ impl SummaryBuilder {
             load: None,
             error: None,
         });
+        self.details.push(WindowDetails::default());
         self.windows.len() - 1
     }
 
     pub(super) fn window_done(&mut self, index: usize, outcome: WindowOutcome) {
         self.add_drift(outcome.drift);
-        for (reason, count) in outcome.rejects {
-            *self.rejects.entry(reason).or_default() += count;
-        }
+        self.details[index] = WindowDetails::of(&outcome.rejects, outcome.stages);
         self.in_progress = None;
         let window = &mut self.windows[index];
         window.status = outcome.status;
@@ -101,8 +106,25 @@ impl SummaryBuilder {
         in_lake(&self.windows[index]) && self.windows[index].load.is_none()
     }
 
+    /// Rejects of all windows.
     pub(super) fn rejects(&self) -> RejectTally {
-        self.rejects.clone()
+        let mut all = RejectTally::new();
+        for rejects in self.details.iter().flat_map(|details| &details.rejects) {
+            *all.entry((rejects.rule.clone(), rejects.path.clone())).or_default() += rejects.records;
+        }
+        all
+    }
+
+    pub(super) fn opened(&mut self, lake: &Lake) {
+        self.lake = Some(lake.clone());
+    }
+
+    pub(super) fn lake(&self) -> Option<Lake> {
+        self.lake.clone()
+    }
+
+    pub(super) fn details(&self) -> Vec<WindowDetails> {
+        self.details.clone()
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
@@ -154,7 +176,7 @@ impl SummaryBuilder {
             same.filter_map(|failure| failure.retry_after_seconds).max()
         });
         Summary {
-            format: SUMMARY_FORMAT,
+            format: SUMMARY_FORMAT.to_owned(),
             status: self.status(worst),
             exit_code: worst.map_or(0, |failure| failure.kind.exit_code()),
             run_id: self.run_id.clone(),

@@ -1,7 +1,6 @@
 //! One window: look, extract, gate, commit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cxlake_sinks::lake::{Done, WindowCommit};
 
@@ -9,6 +8,7 @@ use super::baseline::compare;
 use super::baseline_source::{BaselineFile, aggregate};
 use super::drift::unknown_key_detail;
 use super::preflight::{Preflight, TenantReady};
+use super::run_report::StageMilliseconds;
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
 use super::window_files::{Contents, WindowIdentity, pages_proof};
 use super::work_folder::WorkFolder;
@@ -38,6 +38,7 @@ pub(super) struct WindowRun<'a> {
 struct Read {
     drift: Vec<DriftEvent>,
     rejects: RejectTally,
+    stages: Option<StageMilliseconds>,
 }
 
 pub(super) async fn run_window(run: &WindowRun<'_>) -> Result<WindowOutcome, WindowFailure> {
@@ -78,7 +79,11 @@ impl WindowRun<'_> {
         }
         let folder = WorkFolder::create()?;
         let extracted = self.extract_stable(folder.path()).await?;
-        let read = Read { drift: self.unknown_keys(&extracted.typed), rejects: extracted.typed.rejects.clone() };
+        let read = Read {
+            drift: self.unknown_keys(&extracted.typed),
+            rejects: extracted.typed.rejects.clone(),
+            stages: Some(StageMilliseconds::of(&extracted.times)),
+        };
         let rows = counts(&extracted);
         if !rows.balance() {
             return Err(WindowFailure { failure: does_not_balance(rows), rows: Some(rows), drift: read.drift });
@@ -177,15 +182,14 @@ impl WindowRun<'_> {
 
     /// Which stage the others waited for: the first to make faster.
     fn tell_times(&self, times: &StageTimes) {
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let StageTimes { typing, writing } = times;
+        let times = StageMilliseconds::of(times);
         tracing::info!(
             window = self.window.name(),
-            typing_ms = milliseconds(typing.working),
-            typing_waits_for_pages_ms = milliseconds(typing.waiting_for_input),
-            typing_waits_for_writing_ms = milliseconds(typing.waiting_for_output),
-            writing_ms = milliseconds(writing.working),
-            writing_waits_for_batches_ms = milliseconds(writing.waiting_for_input),
+            typing_ms = times.typing,
+            typing_waits_for_pages_ms = times.typing_waits_for_pages,
+            typing_waits_for_writing_ms = times.typing_waits_for_writing,
+            writing_ms = times.writing,
+            writing_waits_for_batches_ms = times.writing_waits_for_columns,
             "window extracted"
         );
     }
@@ -290,7 +294,8 @@ impl WindowRun<'_> {
 }
 
 fn outcome_of(done: &Done, status: WindowStatus, manifest: String, read: Read) -> WindowOutcome {
-    WindowOutcome { drift: read.drift, rejects: read.rejects, ..WindowOutcome::of(done, status, manifest) }
+    let Read { drift, rejects, stages } = read;
+    WindowOutcome { drift, rejects, stages, ..WindowOutcome::of(done, status, manifest) }
 }
 
 fn counts(extracted: &ExtractedWindow) -> RowCounts {

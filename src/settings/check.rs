@@ -15,7 +15,7 @@ use super::{AlertSettings, Compression, LakeSettings, ReportSettings, Settings, 
 use crate::vocabulary::{ColumnType, Failure, Secret, is_plain_name, is_private, nearest_name, snake_case};
 
 /// Folders of a tenant in the lake that are not reports.
-const RESERVED_REPORT_NAMES: [&str; 3] = ["registry", "runs", "probe"];
+const RESERVED_REPORT_NAMES: [&str; 4] = ["metric_catalog", "registry", "runs", "probe"];
 
 /// A window's keys are held in memory, about 35 bytes each.
 const MOST_WINDOW_RECORDS: u64 = 100_000_000;

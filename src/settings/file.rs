@@ -10,7 +10,7 @@ use super::warehouse_file::Warehouse;
 use crate::vocabulary::{ColumnType, Constraints, ExactNumber};
 
 /// `cxlake.toml`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "cxlake configuration")]
 pub struct File {
@@ -34,7 +34,7 @@ pub struct File {
 }
 
 /// Who is told of drift. An alert that fails never fails the run.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alerts {
     /// A program and its arguments; it gets each event as a line of JSON on its stdin.
@@ -44,17 +44,18 @@ pub struct Alerts {
 }
 
 /// A URL; as a secret, for most chat services let everybody in who knows it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Webhook {
     /// In the file.
+    #[serde(serialize_with = "super::show::hidden")]
     Url(String),
     /// `{ env = "NAME" }` or `{ file = "PATH" }`.
     Secret(SecretSource),
 }
 
 /// How rejects are shown.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quarantine {
     /// JSON Pointers of fields whose values are never shown; what is kept stays exact.
@@ -72,7 +73,7 @@ pub struct SecretSource {
 }
 
 /// One CXone tenant.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
     /// The host that gives tokens, `https://…`; `http://` for loopback only.
@@ -101,7 +102,7 @@ pub struct Tenant {
 }
 
 /// Pace and patience.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The most requests per second, over all tasks.
@@ -153,7 +154,7 @@ pub struct CustomMetric {
 }
 
 /// Custom metrics by name or id, or `"*"` for all that are published.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CustomMetricSelection {
     /// `"*"`.
@@ -169,7 +170,7 @@ impl Default for CustomMetricSelection {
 }
 
 /// One report of a tenant.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// The tenant's name in this file.
@@ -228,7 +229,7 @@ pub struct Report {
 }
 
 /// Totals that a window's must equal before it is published: of a `file`, or by `aggregate`.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
     /// A CSV or JSON file, as the tenant's own report is exported: a row a window, or several that
@@ -282,7 +283,7 @@ fn default_settle_delay_mins() -> u64 {
 }
 
 /// How long a window is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowLength {
     /// A day of the tenant's zone.
@@ -293,7 +294,7 @@ pub enum WindowLength {
 }
 
 /// What the tenant filters by.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// One group.
@@ -312,7 +313,7 @@ pub struct Group {
 }
 
 /// What a key of `group_by` or `metrics` holds.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
     /// The column's type.
@@ -353,7 +354,7 @@ impl Column {
 }
 
 /// A number of the file, by the value of its shortest form.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TomlNumber(pub ExactNumber);
 
 impl<'de> Deserialize<'de> for TomlNumber {
@@ -374,7 +375,7 @@ impl<'de> Deserialize<'de> for TomlNumber {
 }
 
 /// What to do about drift and rejects.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// A published metric that the registry does not know.
@@ -402,7 +403,7 @@ impl Default for Policy {
 }
 
 /// Whether drift makes a new registry version or stops the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DriftPolicy {
     /// A new version, and on.
@@ -412,7 +413,7 @@ pub enum DriftPolicy {
 }
 
 /// What happens to a key that nobody asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownKeyPolicy {
     /// Kept in `_unmapped`.
@@ -422,7 +423,7 @@ pub enum UnknownKeyPolicy {
 }
 
 /// Where the Parquet goes.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lake {
     /// `file://…` or a path, `s3://…`, `gs://…`, `abfss://…` or `az://…`.
@@ -436,7 +437,7 @@ pub struct Lake {
 }
 
 /// A value for `object_store`: text, number, boolean, or a secret.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum LakeOption {
     /// As it is written.
@@ -450,7 +451,7 @@ pub enum LakeOption {
 }
 
 /// How Parquet is written.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Parquet {
     /// `zstd(LEVEL)`, `snappy` or `uncompressed`.

@@ -5,6 +5,7 @@ mod check;
 pub mod file;
 pub mod limits;
 mod read;
+mod show;
 pub mod warehouse_file;
 mod warehouses;
 
@@ -16,6 +17,7 @@ pub use file::{
     Baseline, CustomMetric, CustomMetricSelection, DriftPolicy, Group, Limits, Policy, UnknownKeyPolicy, WindowLength,
 };
 pub use read::{Surroundings, read_settings};
+pub use show::{Origin, ShownValue, shown_values};
 pub use warehouses::{SnowflakeSecret, WarehouseKind};
 
 use crate::vocabulary::{ColumnType, Constraints, Secret};
@@ -35,6 +37,41 @@ pub struct Settings {
     pub alerts: AlertSettings,
     /// JSON Pointers of fields of rejects whose values are never shown.
     pub masked: Vec<String>,
+}
+
+impl Settings {
+    /// The same for one of several runs at once, which keeps this part of each tenant's pace: all of
+    /// them together are as fast as one alone would be.
+    #[must_use]
+    pub fn with_share(mut self, share: Share) -> Self {
+        let part = f64::from(share.parts) / f64::from(share.of);
+        for tenant in self.tenants.values_mut() {
+            tenant.limits.requests_per_second *= part;
+            tenant.limits.burst = (tenant.limits.burst * share.parts / share.of).max(1);
+        }
+        self
+    }
+}
+
+/// A part of a pace: `1/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    parts: u32,
+    of: u32,
+}
+
+impl std::str::FromStr for Share {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (parts, of) = text.split_once('/').ok_or("write a part as 1/8")?;
+        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| "write a part as 1/8");
+        let share = Self { parts: number(parts)?, of: number(of)? };
+        match 0 < share.parts && share.parts <= share.of && share.of <= 1000 {
+            true => Ok(share),
+            false => Err("a part is more than nothing, and the whole at most; of 1000 at most"),
+        }
+    }
 }
 
 /// Who is told of drift.

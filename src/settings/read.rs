@@ -55,7 +55,7 @@ impl Surroundings<'_> {
     }
 }
 
-fn unreadable(name: &str, text: &str, error: &toml::de::Error) -> Failure {
+pub(super) fn unreadable(name: &str, text: &str, error: &toml::de::Error) -> Failure {
     let place = error.span().map_or_else(String::new, |span| {
         let line = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
         format!(" line {line}:")

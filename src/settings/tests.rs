@@ -242,3 +242,26 @@ fn reports_are_loaded_into_warehouses_that_can_read_the_lake() {
         "name another table: table = \"acme_Calls\"",
     );
 }
+
+#[test]
+fn a_share_is_a_part_of_the_pace() {
+    let check = |text: &str, expected: Option<(f64, u32)>| {
+        let mut settings = read(EXAMPLE).unwrap();
+        settings
+            .tenants
+            .values_mut()
+            .for_each(|tenant| (tenant.limits.requests_per_second, tenant.limits.burst) = (4.0, 5));
+        let shared = text.parse().ok().map(|share| settings.with_share(share));
+        let pace = shared.map(|settings| {
+            let limits = &settings.tenants["acme"].limits;
+            (limits.requests_per_second, limits.burst)
+        });
+        assert_eq!(pace, expected, "{text}");
+    };
+    check("1/8", Some((0.5, 1)));
+    check("1/2", Some((2.0, 2)));
+    check("1/1", Some((4.0, 5)));
+    for wrong in ["0/8", "9/8", "1/0", "1/9999", "0.5", "a/b", "-1/2"] {
+        check(wrong, None);
+    }
+}

@@ -1,12 +1,12 @@
 //! `[warehouses.NAME]` as it is written.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::file::SecretSource;
 
 /// A warehouse.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Warehouse {
     /// A dataset of BigQuery. It loads from `gs://` only.
@@ -16,7 +16,7 @@ pub enum Warehouse {
 }
 
 /// A dataset of BigQuery.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BigQuery {
     /// The project that holds the dataset and pays for jobs.
@@ -43,7 +43,7 @@ fn default_location() -> String {
 }
 
 /// How a day replaces what was there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// The day's partition as a whole.
@@ -54,7 +54,7 @@ pub enum Mode {
 }
 
 /// A schema of Snowflake.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Snowflake {
     /// The account's identifier: `acme-prod`.

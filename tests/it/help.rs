@@ -12,7 +12,9 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn help_tells_all_there_is() {
     insta::assert_snapshot!("help", help(&[]));
-    for command in ["run", "plan", "check", "verify", "demo", "schema", "completions"] {
+    for command in
+        ["init", "run", "plan", "check", "verify", "sql", "report", "config", "demo", "schema", "completions", "man"]
+    {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }
 }

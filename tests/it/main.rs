@@ -4,6 +4,7 @@
 
 mod support;
 
+mod analysts;
 mod aws_credentials;
 mod bad_input;
 mod baseline;
@@ -11,6 +12,7 @@ mod checks;
 mod concurrency;
 mod crash_points;
 mod exactness;
+mod first_minutes;
 mod floors;
 mod help;
 mod hostile_machine;
@@ -23,6 +25,7 @@ mod promised_schemas;
 mod quarantine;
 mod random_faults;
 mod registry;
+mod reports;
 mod secrets;
 mod source_faults;
 mod store_faults;

@@ -26,7 +26,7 @@ fn read(path: &Path) -> Value {
 fn all_schemas_are_printed_together_too() {
     let output = Command::new(env!("CARGO_BIN_EXE_cxlake")).arg("schema").output().unwrap();
     let all: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for of in ["configuration", "manifest", "registry", "summary"] {
+    for of in ["configuration", "manifest", "registry", "run", "summary"] {
         assert_eq!(all[of], schema(of), "{of}");
     }
 }
@@ -43,6 +43,10 @@ async fn summaries_manifests_and_registries_follow_their_schemas() {
     }
     let registry = lab.lake().join("acme/registry/v0001.json");
     check("registry", &read(&registry));
+    let runs = std::fs::read_dir(lab.lake().join("acme/runs")).unwrap().map(|entry| entry.unwrap().path());
+    let runs: Vec<_> = runs.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    runs.iter().for_each(|run| check("run", &read(run)));
+    assert_eq!(runs.len(), 1, "one cannot start, for its report is not known");
     // Any validator can check records with the schema that the registry holds.
     let truth: Vec<String> = lab
         .truth("2024-01-01", "2024-01-02")

@@ -124,6 +124,22 @@ impl House {
         }
     }
 
+    /// The view that `sql` prints is made beside the table, and shows it under the names that people know.
+    #[track_caller]
+    fn views_show_the_table(&self, engine: &str) {
+        let views = self.lab.cxlake(&["sql", engine]).expect(0).stdout;
+        let file = self.lab.folder().join("views.sql");
+        std::fs::write(&file, &views).unwrap();
+        assert!(python("views.py", &[&file.display().to_string(), "--parse", engine]).starts_with("Create "));
+        self.warehouse.sql(&views);
+        let count = |column: &str, table: &str| {
+            self.warehouse.sql(&format!("SELECT COUNT({column}), MIN({column}) FROM TABLE_OF {table}"))
+        };
+        let shown = count("sentiment_confidence_score", "calls_view");
+        assert_eq!(shown, count("cm_9f8e7d6c5b4a3210", "calls"));
+        assert_ne!(shown[0][0].as_deref(), Some("0"));
+    }
+
     /// Makes each of Snowflake's statements wait before it runs.
     pub(crate) fn slow_snowflake(&self, seconds: f64) {
         self.warehouse.misbehave(&format!("delay?seconds={seconds}"));
@@ -155,12 +171,13 @@ impl House {
 
 /// A week lands, twice; a restated day replaces; a retyped metric gets a column of its own; a table
 /// that somebody changed is put right.
-async fn a_week_lands(house: House) {
+async fn a_week_lands(house: House, engine: &str) {
     let week = ["--from", "2024-01-01", "--to", "2024-01-08"];
     let summary = house.run(&week, 0);
     assert_eq!(House::statuses(&summary), ["loaded"; 7], "{summary}");
     house.holds_the_lake("data", "calls");
     house.holds_the_lake("quarantine", "calls_quarantine");
+    house.views_show_the_table(engine);
     assert_eq!(House::statuses(&house.run(&week, 0)), ["unchanged"; 7]);
     assert_eq!(House::statuses(&house.load(0)), ["unchanged"; 7]);
 
@@ -186,10 +203,10 @@ async fn a_week_lands(house: House) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_week_lands_in_snowflake() {
-    a_week_lands(House::snowflake(TenantSettings { duplicate_every: 0, ..tenant(400) }).await).await;
+    a_week_lands(House::snowflake(TenantSettings { duplicate_every: 0, ..tenant(400) }).await, "snowflake").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_week_lands_in_big_query() {
-    a_week_lands(House::big_query(TenantSettings { duplicate_every: 0, ..tenant(400) }).await).await;
+    a_week_lands(House::big_query(TenantSettings { duplicate_every: 0, ..tenant(400) }).await, "bigquery").await;
 }

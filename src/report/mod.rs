@@ -1,0 +1,8 @@
+//! Floor 6: what people read of a lake: a page of its runs, and rejects laid out. No I/O.
+
+mod charts;
+mod page;
+mod reject_text;
+
+pub use page::{lake_page, run_page};
+pub use reject_text::laid_out;

@@ -1,0 +1,87 @@
+//! The page of runs, and what is kept of each run in the lake.
+
+use std::path::PathBuf;
+
+use cxlake_simulator::{CallKind, Fault};
+use serde_json::Value;
+
+use crate::support::faults::{small, status};
+use crate::support::{Lab, tenant};
+
+const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
+
+/// What is kept of the runs, oldest first: the JSON and the page of each.
+fn kept(lab: &Lab) -> Vec<(Value, String)> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(lab.lake().join("acme/runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let json = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "json"));
+    json.map(|file| {
+        let page = std::fs::read_to_string(file.with_extension("html")).unwrap();
+        (serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap(), page)
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_is_kept_with_its_summary_its_times_and_its_rejects() {
+    let lab = Lab::start(tenant(400)).await;
+    let summary = lab.cxlake(&RUN).expect(0).summary();
+    lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::DataDownload, status(400, None)) });
+    lab.cxlake(&RUN).expect(2);
+    let kept = kept(&lab);
+    assert_eq!(kept.len(), 2);
+    let (first, page) = &kept[0];
+    assert_eq!(first["summary"], summary);
+    assert!(first["details"][0]["stages"]["typing_waits_for_pages"].is_u64(), "{first}");
+    let rejects = first["details"][0]["rejects"].as_array().unwrap();
+    let rejected: u64 = rejects.iter().map(|rejects| rejects["records"].as_u64().unwrap()).sum();
+    assert_eq!(Some(rejected), summary["windows"][0]["rows"]["quarantined"].as_u64());
+    assert!(page.contains(summary["run_id"].as_str().unwrap()) && page.contains("</html>"));
+    let failed = &kept[1].0["summary"];
+    assert_eq!((&failed["exit_code"], &failed["windows"][0]["status"]), (&Value::from(2), &Value::from("failed")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_the_days_that_are_asked_for_and_needs_no_network() {
+    let lab = Lab::start(tenant(400)).await;
+    lab.cxlake(&["run", "--from", "2024-01-01", "--to", "2024-01-03"]).expect(0);
+    let file = lab.folder().join("page.html").display().to_string();
+    assert_eq!(lab.cxlake(&["report", "--output", &file]).expect(0).stdout, format!("{file}\n"));
+    let page = std::fs::read_to_string(&file).unwrap();
+    for part in
+        ["Rows by day", "Rows by hour", "Runs", "Reconciliation", "2024-01-02", "adds up", "<svg", "duplicate_key"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    for outside in ["<script", "<link", "src=", "url(", "@import"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let one = lab.cxlake(&["report", "--date", "2024-01-02", "--output", "-"]).expect(0).stdout;
+    assert!(one.contains("2024-01-02T05:00:00Z") && !one.contains("2024-01-01T05:00:00Z to"), "{one}");
+    assert!(lab.cxlake(&["report", "--output", "/missing/page.html"]).expect(2).complaint().contains("--output"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_the_tenants_is_text_on_the_page() {
+    let mut lab = Lab::start(tenant(400)).await;
+    lab.simulator.change(|settings| settings.catalog[0].display_name = "<script>alert(1)</script>".to_owned());
+    lab.replace("[reports.calls.columns]", "[reports.calls.columns]\ndispositionCode = { pattern = \"^<b>\" }");
+    lab.replace("max_quarantined_percent = 20.0", "max_quarantined_percent = 100.0");
+    lab.add("\n[quarantine]\nmask = [\"/agentId\"]\n");
+    lab.cxlake(&RUN).expect(0);
+    let page = lab.cxlake(&["report", "--output", "-"]).expect(0).stdout;
+    assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("^&lt;b&gt;"), "{page}");
+    assert!(page.contains("agentId&quot;: &quot;***&quot;") && !page.contains("agentId&quot;: &quot;a"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_report_that_cannot_be_kept_fails_no_run() {
+    let lab = Lab::start(small()).await;
+    lab.cxlake(&RUN).expect(0);
+    std::fs::remove_dir_all(lab.lake().join("acme/runs")).unwrap();
+    std::fs::write(lab.lake().join("acme/runs"), "in the way").unwrap();
+    let outcome = lab.cxlake(&RUN).expect(0);
+    assert!(outcome.stderr.contains("the run's report was not kept"), "{}", outcome.stderr);
+}
