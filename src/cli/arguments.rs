@@ -192,6 +192,9 @@ pub(super) struct RunCommand {
     /// Write the run's metrics as Prometheus text
     #[arg(long, value_name = "FILE", env = "CXLAKE_METRICS_FILE")]
     pub(super) metrics_file: Option<PathBuf>,
+    /// Add the run's OpenLineage events to a file; OPENLINEAGE_URL names a server
+    #[arg(long, value_name = "FILE", env = "CXLAKE_LINEAGE_FILE")]
+    pub(super) lineage_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

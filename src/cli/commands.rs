@@ -12,6 +12,7 @@ use super::arguments::{
     Arguments, EmptyChoice, EngineChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
     SqlCommand, VacuumCommand, VerifyCommand,
 };
+use super::lineage::RunLineage;
 use super::{render, signals};
 use crate::cxone::Surroundings;
 use crate::report::run_page;
@@ -73,10 +74,12 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
     let environment = environment(progress.unwrap_or_else(|| Arc::new(NoProgress)));
     let record = RunRecord::new(&environment.run_id);
     let started_at = environment.now_text();
+    let mut lineage = RunLineage::new(command.lineage_file.clone());
     let work = async {
         let settings = read_configuration(&global.config)?;
         let settings = command.share.into_iter().fold(settings, Settings::with_share);
         let request = command.span.request(&command.selection, command.skip_committed)?;
+        lineage.begin(&settings, &request, &environment.run_id, &started_at).await;
         run::run(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
@@ -86,7 +89,8 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
     }
     let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
     write_aside("metrics", command.metrics_file.as_deref(), &prometheus_text(&summary, now));
-    let report = RunReport::new(&record, summary.clone(), started_at, &environment);
+    let report = RunReport::new(&record, summary.clone(), started_at.clone(), &environment);
+    lineage.end(&report, &record).await;
     run::keep_run_report(&record, &report, &run_page).await;
     show_summary(&summary, command.summary_file.as_deref())
 }

@@ -5,6 +5,7 @@ mod commands;
 mod configuration;
 mod days;
 mod demo;
+mod lineage;
 mod logging;
 mod progress;
 mod quarantine;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 
+use super::post::post;
 use super::registry_store::RecordedEvent;
 use crate::settings::limits::{ALERT_BUDGET_SECS, ALERT_TIMEOUT_SECS};
 use crate::settings::{AlertSettings, Settings};
@@ -45,7 +46,7 @@ impl<'a> Alerts<'a> {
             }
         }
         if let Some(webhook) = &self.settings.webhook {
-            let told = tokio::time::timeout(patience, post(webhook.reveal(), text)).await;
+            let told = tokio::time::timeout(patience, post(webhook.reveal(), None, text, patience)).await;
             if let Err(reason) = told.map_err(|_| timed_out()).flatten() {
                 tracing::warn!(reason, "the alert webhook failed");
             }
@@ -69,20 +70,4 @@ async fn run_command(program: &str, arguments: &[String], text: &str) -> Result<
     }
     let status = child.wait().await.map_err(|error| error.to_string())?;
     if status.success() { Ok(()) } else { Err(status.to_string()) }
-}
-
-/// The URL can be a secret (it is, for most chat services): it is in no message.
-async fn post(url: &str, text: String) -> Result<(), String> {
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| error.without_url().to_string())?;
-    let answer = client
-        .post(url)
-        .header(reqwest::header::CONTENT_TYPE, "application/json")
-        .body(text)
-        .send()
-        .await
-        .map_err(|error| error.without_url().to_string())?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("it answered {}", answer.status())) }
 }

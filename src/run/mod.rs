@@ -10,11 +10,13 @@ mod day_contents;
 mod drift;
 mod failure;
 mod lake_report;
+mod lineage;
 mod load;
 mod metric_catalog;
 mod metrics;
 mod pacing;
 mod plan;
+mod post;
 mod preflight;
 mod quarantine_review;
 mod registry_review;
@@ -40,6 +42,7 @@ use cxlake_sinks::lake::Lake;
 pub use check::{Probe, check};
 pub use committed::CommittedDays;
 pub use lake_report::{HourCounts, LakeReport, ReportedWindow, lake_report};
+pub use lineage::LineageTargets;
 pub use load::{LoadRequest, load};
 pub use metrics::prometheus_text;
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
@@ -63,6 +66,7 @@ use summary_builder::SummaryBuilder;
 use window_run::{WindowRun, run_window};
 
 use crate::cxone;
+use crate::registry::Column;
 use crate::settings::{ReportSettings, Settings};
 use crate::vocabulary::{DriftEvent, Failure, FailureKind, Progress, RejectTally};
 use crate::window::Window;
@@ -110,6 +114,11 @@ impl RunRecord {
     /// Rejected records of all windows, by the rule and path of their first violation.
     pub fn rejects(&self) -> RejectTally {
         self.update(|builder| builder.rejects())
+    }
+
+    /// The columns of a report's files, as far as this run came to know them.
+    pub fn columns(&self, report: &str) -> Vec<Column> {
+        self.update(|builder| builder.columns(report))
     }
 
     fn lake(&self) -> Option<Lake> {
@@ -181,6 +190,10 @@ async fn run_tenant(
         }
     }
     let mut ready = tenant.accept(ready).await?;
+    for report in reports {
+        let columns = ready.columns(report)?.columns.clone();
+        record.update(|builder| builder.know_columns(&report.name, columns));
+    }
     let indices: Vec<usize> = windows
         .iter()
         .map(|(report, window)| {

@@ -1,5 +1,7 @@
 //! A run's summary while the run goes on.
 
+use std::collections::BTreeMap;
+
 use chrono_tz::Tz;
 use cxlake_sinks::lake::Lake;
 
@@ -10,6 +12,7 @@ use super::summary::{
     WindowFailure, WindowOutcome, WindowStatus, WindowSummary,
 };
 use crate::cxone::Client;
+use crate::registry::Column;
 use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally};
 use crate::window::Window;
 
@@ -17,6 +20,8 @@ use crate::window::Window;
 #[derive(Debug)]
 pub(super) struct SummaryBuilder {
     run_id: String,
+    /// The columns of each report.
+    columns: BTreeMap<String, Vec<Column>>,
     /// The lake, once it is open.
     lake: Option<Lake>,
     windows: Vec<WindowSummary>,
@@ -33,6 +38,7 @@ impl SummaryBuilder {
     pub(super) fn new(run_id: &str) -> Self {
         Self {
             run_id: run_id.to_owned(),
+            columns: BTreeMap::new(),
             lake: None,
             windows: Vec::new(),
             details: Vec::new(),
@@ -113,6 +119,14 @@ impl SummaryBuilder {
             *all.entry((rejects.rule.clone(), rejects.path.clone())).or_default() += rejects.records;
         }
         all
+    }
+
+    pub(super) fn know_columns(&mut self, report: &str, columns: Vec<Column>) {
+        self.columns.insert(report.to_owned(), columns);
+    }
+
+    pub(super) fn columns(&self, report: &str) -> Vec<Column> {
+        self.columns.get(report).cloned().unwrap_or_default()
     }
 
     pub(super) fn opened(&mut self, lake: &Lake) {

@@ -17,6 +17,7 @@ mod floors;
 mod help;
 mod hostile_machine;
 mod kills;
+mod lineage;
 mod main_job;
 mod memory;
 mod misbehaving_tenant;

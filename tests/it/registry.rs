@@ -1,14 +1,12 @@
 //! The registry over the life of a tenant: versions, drift, its audit trail, and who is told.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use cxlake_simulator::{CallKind, Fault, Metric, TenantSettings};
 use serde_json::{Value, json};
 
 use crate::support::faults::status;
-use crate::support::{FileFault, Lab, Outcome, python, tenant};
+use crate::support::{FileFault, Lab, Outcome, python, tenant, webhook};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -183,33 +181,6 @@ async fn many_first_runs_at_once_make_one_registry() {
         run.end().expect(0);
     }
     assert_eq!(files(&lab.lake().join("acme/registry")), ["v0001.json"]);
-}
-
-/// Answers one request after the other; their bodies.
-fn webhook(answers: usize, status: &'static str) -> (String, std::thread::JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}/secret-hook", listener.local_addr().unwrap());
-    let server = std::thread::spawn(move || {
-        let mut bodies = Vec::new();
-        for _ in 0..answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut length = 0;
-            let mut line = String::new();
-            while reader.read_line(&mut line).unwrap() > 2 {
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-            bodies.push(String::from_utf8(body).unwrap());
-        }
-        bodies
-    });
-    (url, server)
 }
 
 #[tokio::test(flavor = "multi_thread")]

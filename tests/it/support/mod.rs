@@ -12,6 +12,7 @@ mod store_proxy;
 mod stores;
 mod tls;
 mod warehouses;
+mod webhook;
 mod window;
 
 pub(crate) use file_faults::{FileFault, count_changes};
@@ -25,4 +26,5 @@ pub(crate) use store_proxy::{Fate, StoreProxy, StoreRequest};
 pub(crate) use stores::{Helper, StoreServer};
 pub(crate) use tls::TlsServer;
 pub(crate) use warehouses::{BigQueryServer, SnowflakeServer, WarehouseServer};
+pub(crate) use webhook::webhook;
 pub(crate) use window::{commit_files, footer, window_address};
