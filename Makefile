@@ -2,7 +2,7 @@
 PYTHON := target/python
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo test test-slow fuzz bench check
+.PHONY: help demo test test-slow fuzz bench check wheel
 
 help: ## list the entry points
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -10,7 +10,7 @@ help: ## list the entry points
 demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-demo
 	cargo run --locked --bin cxlake -- demo
 
-test: $(PYTHON)/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready ## install what the tests need (into target/), and pass all tests
+test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace
 
 test-slow: test fuzz ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
@@ -19,6 +19,12 @@ test-slow: test fuzz ## the same with ten times as many crash points, faults and
 	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it -- crash_points kills
 	cargo test --locked -p cxlake --test it twenty_days -- --ignored
 	CXLAKE_TEST_CASES=2000000 cargo test --locked -p cxlake --test it both_validators_agree
+
+# Linked by zig, so that it runs on every Linux since 2014.
+WHEEL_PROFILE ?= release
+wheel: target/airflow/.ready ## build the wheel that carries the binary (into target/wheels)
+	cd python && PATH=$(CURDIR)/target/airflow/bin:$$PATH maturin build --locked --profile $(WHEEL_PROFILE) --zig \
+		--compatibility manylinux2014 --target-dir $(CURDIR)/target/wheel-build --out $(CURDIR)/target/wheels
 
 # libFuzzer's coverage by flags that stable Rust has.
 FUZZ_RUNS ?= 1000000
@@ -70,6 +76,12 @@ target/tools/bin/s3s-fs:
 # BigQuery's stand-in.
 target/bigquery/.ready: tests/install-bigquery.sh tests/bigquery-requirements.txt
 	tests/install-bigquery.sh target/bigquery
+	@touch $@
+
+# Airflow, which runs the example DAGs, and what builds the wheel.
+target/airflow/.ready: tests/airflow-requirements.txt
+	python3 -m venv target/airflow || (apt-get install -y python3-venv && python3 -m venv target/airflow)
+	target/airflow/bin/pip install --quiet --disable-pip-version-check -r tests/airflow-requirements.txt
 	@touch $@
 
 # DuckDB's extension for S3 comes from PyPI too, for the tests need no other host.

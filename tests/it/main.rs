@@ -4,6 +4,7 @@
 
 mod support;
 
+mod airflow;
 mod analysts;
 mod aws_credentials;
 mod bad_input;

@@ -1,0 +1,220 @@
+"""An operator that runs the binary as an Airflow 3 task.
+
+A task's outcome is the binary's exit code: what no retry can mend fails at once, windows without a record can skip the
+task, and everything else is retried, not before the time that the tenant asks for. All state is in the lake, so a task
+that was killed is simply run again, on whatever worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from cxlake.binary import find_binary
+
+try:
+    from airflow.sdk import RetryDecision, RetryPolicy
+except ImportError:  # Airflow before 3.3
+    RetryPolicy = None
+
+NOT_WORTH_A_RETRY = {2, 3, 4, 6, 10}
+"""Exit codes that another try would end with too: configuration, access, drift, quality, a changed lake."""
+EMPTY = 99
+"""The exit code of a run that found nothing, with `empty="skip"`."""
+LOG_LEVELS = {"TRACE": 10, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40}
+
+
+class CxlakeError(AirflowException):
+    """A failure that is worth a retry, in `retry_after_seconds` at the earliest, where that is known."""
+
+    def __init__(self, message: str, retry_after_seconds: int | None):
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+if RetryPolicy is not None:
+
+    class CxlakeRetryPolicy(RetryPolicy):
+        """Retries when the tenant says that it is worth it; else after the task's own `retry_delay`."""
+
+        def evaluate(self, exception, try_number, max_tries, context=None):
+            wait = getattr(exception, "retry_after_seconds", None)
+            if wait is None:
+                return RetryDecision.default()
+            return RetryDecision.retry(timedelta(seconds=wait), f"the tenant asks to wait {wait} s")
+
+        def serialize(self):
+            return {}
+
+
+class CxlakeRunOperator(BaseOperator):
+    """Runs `cxlake run` (or `load`, with `command`), and returns its summary as XCom.
+
+    :param config: the configuration; `cxlake.toml` of the worker's folder, or CXLAKE_CONFIG, if left out
+    :param date: one day in the tenant's zone, `{{ ds }}` for example
+    :param window: two instants, `{{ data_interval_start }}/{{ data_interval_end }}`; a zero-width one is refused
+        (Airflow 3's own `@daily` gives one: use `date`, or CronDataIntervalTimetable)
+    :param shard: one element of `plan --json`
+    :param tenants: only these tenants
+    :param reports: only these reports
+    :param skip_committed: leaves committed windows alone (backfills)
+    :param share: this task's part of the tenant's pace, `1/8` where eight tasks run at once
+    :param empty: `skip` skips the task where every window is empty
+    :param command: `run` or `load`
+    :param arguments: more arguments of the command line; never secrets
+    :param env: variables beside those of the worker: credentials from an Airflow connection, for example
+    :param binary: the binary's path, where it is not the environment's
+    :param stop_within: seconds that the binary has to end after SIGTERM
+
+    The first of `outlets` gets an event with the rows, manifests and run id of the task in its `extra`.
+    """
+
+    template_fields: Sequence[str] = ("config", "date", "window", "shard", "tenants", "reports", "share", "arguments", "env")
+    template_fields_renderers = {"env": "json"}
+    ui_color = "#dbeafe"
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        date: str | None = None,
+        window: str | None = None,
+        shard: str | Mapping[str, Any] | None = None,
+        tenants: Sequence[str] = (),
+        reports: Sequence[str] = (),
+        skip_committed: bool = False,
+        share: str | None = None,
+        empty: str = "ok",
+        command: str = "run",
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        binary: str | None = None,
+        stop_within: int = 45,
+        **kwargs: Any,
+    ):
+        if RetryPolicy is not None:
+            kwargs.setdefault("retry_policy", CxlakeRetryPolicy())
+        super().__init__(**kwargs)
+        self.config = config
+        self.date = date
+        self.window = window
+        self.shard = shard
+        self.tenants = tenants
+        self.reports = reports
+        self.skip_committed = skip_committed
+        self.share = share
+        self.empty = empty
+        self.command = command
+        self.arguments = arguments
+        self.env = env
+        self.binary = binary
+        self.stop_within = stop_within
+        self._process: subprocess.Popen[str] | None = None
+
+    def command_line(self) -> list[str]:
+        """The binary and its arguments."""
+        line = [self.binary or find_binary(), self.command, "--log-format", "json", "--progress", "never"]
+        shard = self.shard if self.shard is None or isinstance(self.shard, str) else json.dumps(self.shard)
+        named = {"--config": self.config, "--date": self.date, "--window": self.window, "--shard": shard,
+                 "--share": self.share, "--empty": self.empty if self.command == "run" else None}
+        for flag, value in named.items():
+            line += [flag, value] if value else []
+        for flag, values in {"--tenant": self.tenants, "--report": self.reports}.items():
+            for value in values:
+                line += [flag, value]
+        line += ["--skip-committed"] if self.skip_committed else []
+        return [*line, *self.arguments]
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        line = self.command_line()
+        self.log.info("running %s", " ".join(line))
+        self._process = subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+            env={**os.environ, **(self.env or {})})
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(self._process.stdout))
+        reader.start()
+        try:
+            for text in self._process.stderr:
+                self._log(text.rstrip())
+            code = self._process.wait()
+        except BaseException:
+            self.on_kill()
+            raise
+        finally:
+            reader.join()
+        return self._outcome(code, _summary(lines), context)
+
+    def _outcome(self, code: int, summary: dict[str, Any] | None, context: Any) -> dict[str, Any]:
+        if code == EMPTY:
+            raise AirflowSkipException("every window is empty")
+        if code != 0:
+            error = (summary or {}).get("error") or {}
+            message = error.get("message") or f"the binary ended with {code}, and without a summary"
+            message = f"{message} (exit code {code}). {error.get('hint') or ''}".strip()
+            if code in NOT_WORTH_A_RETRY:
+                raise AirflowFailException(message)
+            wait = (summary or {}).get("retry_after_seconds")
+            if RetryPolicy is None and wait:
+                # Before Airflow 3.3 a task cannot say when its retry is worth it.
+                self.log.info("waiting %s s, as the tenant asks", wait)
+                time.sleep(wait)
+            raise CxlakeError(message, wait)
+        if summary is None:
+            raise CxlakeError("the binary printed no summary", None)
+        self._tell_assets(summary, context)
+        return summary
+
+    def _tell_assets(self, summary: dict[str, Any], context: Any) -> None:
+        if not self.outlets:
+            return
+        windows = summary["windows"]
+        extra = {
+            "run_id": summary["run_id"],
+            "rows": sum(window["rows"]["accepted"] or 0 for window in windows),
+            "quarantined": sum(window["rows"]["quarantined"] or 0 for window in windows),
+            "manifests": [window["manifest"] for window in windows if window["manifest"]],
+        }
+        context["outlet_events"][self.outlets[0]].extra.update(extra)
+
+    def _log(self, text: str) -> None:
+        try:
+            event = json.loads(text)
+            message = event.pop("message")
+            level = LOG_LEVELS.get(event.pop("level", "INFO"), 20)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.log.info(text)
+            return
+        for name in ("timestamp", "target"):
+            event.pop(name, None)
+        self.log.log(level, "%s %s", message, " ".join(f"{name}={value}" for name, value in event.items()))
+
+    def on_kill(self) -> None:
+        """Stops the binary: it ends its calls and cancels what warehouses do for it; else it is killed."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(self.stop_within)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _summary(lines: Sequence[str]) -> dict[str, Any] | None:
+    """The last line of stdout, if it is a summary."""
+    try:
+        summary = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        return None
+    return summary if isinstance(summary, dict) and summary.get("format") == "cxlake.summary/1" else None
