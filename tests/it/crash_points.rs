@@ -9,6 +9,7 @@ use cxlake_fault_store::{FaultStore, Trouble};
 use cxlake_sinks::failure::SinkFailure;
 use cxlake_sinks::lake::{Extract, Lake, ObjectKind, Scrutiny, WindowCommit, verify_report};
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
+use futures::StreamExt as _;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -28,6 +29,9 @@ const GROWN: Snapshot = Snapshot { accepted: &[1, 2, 3, 6, 7, 8], rejected: &[4,
 const SHRUNK: Snapshot = Snapshot { accepted: &[2], rejected: &[5] };
 const EMPTY: Snapshot = Snapshot { accepted: &[], rejected: &[] };
 const ALL_REJECTED: Snapshot = Snapshot { accepted: &[], rejected: &[1, 2, 3, 4, 5] };
+
+/// Points that are tried at the same time.
+const POINTS_AT_ONCE: usize = 256;
 
 /// What is committed, what a run was about to commit when it ended, and what there is now.
 #[derive(Clone, Copy, Debug)]
@@ -115,26 +119,21 @@ fn ids(object: Vec<u8>) -> Vec<i64> {
     batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
 }
 
-/// What was left of every point that was tried, for readers.
-struct Tried {
-    folder: tempfile::TempDir,
-    expected: Vec<serde_json::Value>,
+/// Runs that are tried, one after the other, before a clean one.
+struct Point {
+    scenario: Scenario,
+    start: Arc<InMemory>,
+    scripts: Vec<(usize, Trouble)>,
 }
 
-impl Tried {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("data")).unwrap();
-        std::fs::create_dir(folder.path().join("quarantine")).unwrap();
-        Self { folder, expected: Vec::new() }
-    }
-
-    /// Tries each script on a run of its own, one after the other, then a clean run.
-    async fn try_point(&mut self, scenario: Scenario, start: &InMemory, scripts: &[(usize, Trouble)]) {
+impl Point {
+    /// Tries it; what readers should find in the files that are left of it in `folder`.
+    async fn try_it(self, number: usize, folder: &Path) -> serde_json::Value {
+        let Self { scenario, start, scripts } = self;
         let inner = Arc::new(start.fork());
         let before = object(&inner, ObjectKind::Data).await;
         let mut seen = vec![before.clone()];
-        for script in scripts {
+        for script in &scripts {
             run_under(&inner, scenario.now, vec![*script]).await;
             seen.push(object(&inner, ObjectKind::Data).await);
         }
@@ -152,25 +151,11 @@ impl Tried {
         assert_eq!((verified.findings, verified.windows), (Vec::new(), 1), "{point}");
         let history = WindowCommit { lake: &lake, address: &window_address() }.look().await.unwrap();
         assert_eq!(history.settled().unwrap().extract_sha256, format!("{:?}", scenario.now), "{point}");
-
-        let number = self.expected.len();
         for kind in [ObjectKind::Data, ObjectKind::Quarantine] {
             let content = object(&inner, kind).await.unwrap();
-            let path = self.folder.path().join(kind.folder()).join(format!("{number:06}.parquet"));
-            std::fs::write(path, content).unwrap();
+            std::fs::write(folder.join(kind.folder()).join(format!("{number:06}.parquet")), content).unwrap();
         }
-        self.expected.push(json!({
-            "point": point,
-            "data": scenario.now.accepted,
-            "quarantine": scenario.now.rejected,
-        }));
-    }
-
-    /// `DuckDB` reads all of them.
-    fn read_by_duckdb(&self) {
-        let expected = self.folder.path().join("expected.json");
-        std::fs::write(&expected, serde_json::to_vec(&self.expected).unwrap()).unwrap();
-        python("crash_points.py", &[self.folder.path().to_str().unwrap()]);
+        json!({ "point": point, "data": scenario.now.accepted, "quarantine": scenario.now.rejected })
     }
 }
 
@@ -179,35 +164,48 @@ fn all_pairs() -> bool {
     std::env::var("CXLAKE_TEST_POINTS").is_ok_and(|points| points == "all")
 }
 
-#[tokio::test(start_paused = true)]
-async fn whatever_one_operation_does_a_run_again_makes_it_right() {
-    let mut tried = Tried::new();
+async fn points() -> Vec<Point> {
+    let mut points = Vec::new();
     for scenario in SCENARIOS {
         let start = prepared(scenario).await;
         let operations = run_under(&Arc::new(start.fork()), scenario.now, Vec::new()).await.operations().len();
-        for at in 0..operations {
-            for trouble in Trouble::ALL {
-                tried.try_point(scenario, &start, &[(at, trouble)]).await;
-            }
-        }
+        let mut add = |scripts: &[(usize, Trouble)]| {
+            points.push(Point { scenario, start: Arc::clone(&start), scripts: scripts.to_vec() })
+        };
+        let troubles = || (0..operations).flat_map(|at| Trouble::ALL.map(|trouble| (at, trouble)));
+        troubles().for_each(|trouble| add(&[trouble]));
         // A run that ends, and a run after it that ends too.
         if all_pairs() || scenario.interrupted.is_some() {
             for first in 0..operations {
                 for second in 0..operations + 2 {
-                    let last = [(first, Trouble::EndsAfter), (second, Trouble::EndsAfter)];
-                    tried.try_point(scenario, &start, &last).await;
+                    add(&[(first, Trouble::EndsAfter), (second, Trouble::EndsAfter)]);
                 }
             }
         }
         if all_pairs() {
-            for first in (0..operations).flat_map(|at| Trouble::ALL.map(|trouble| (at, trouble))) {
+            for first in troubles() {
                 for second in (0..operations).map(|at| (at, Trouble::EndsAfter)) {
-                    tried.try_point(scenario, &start, &[first, second]).await;
+                    add(&[first, second]);
                 }
             }
         }
     }
-    println!("{} points", tried.expected.len());
-    assert!(tried.expected.len() >= if all_pairs() { 10_000 } else { 1_000 }, "{}", tried.expected.len());
-    tried.read_by_duckdb();
+    points
+}
+
+#[tokio::test]
+async fn whatever_one_operation_does_a_run_again_makes_it_right() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in [ObjectKind::Data, ObjectKind::Quarantine] {
+        std::fs::create_dir(folder.path().join(kind.folder())).unwrap();
+    }
+    let points = points().await;
+    println!("{} points", points.len());
+    assert!(points.len() >= if all_pairs() { 10_000 } else { 1_000 }, "{}", points.len());
+    // Most of a point's time is a pause before a read-back.
+    let tried = points.into_iter().enumerate().map(|(number, point)| point.try_it(number, folder.path()));
+    let expected: Vec<serde_json::Value> = futures::stream::iter(tried).buffered(POINTS_AT_ONCE).collect().await;
+    // `DuckDB` reads what is left of all of them.
+    std::fs::write(folder.path().join("expected.json"), serde_json::to_vec(&expected).unwrap()).unwrap();
+    python("crash_points.py", &[folder.path().to_str().unwrap()]);
 }
