@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cxlake_sinks::lake::{LargeWrites, probe_conditions, probe_large_write, tenant_folder};
+use cxlake_sinks::lake::{LargeWrites, least_rights, probe_conditions, probe_large_write, tenant_folder};
 
 use super::preflight::{Preflight, open_lake, prepare};
 use super::{Environment, RunRequest, request};
-use crate::settings::Settings;
-use crate::vocabulary::Failure;
+use crate::settings::{Settings, WarehouseKind, WarehouseSettings};
+use crate::vocabulary::{Failure, FailureKind};
 
 /// One probe.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub async fn check(
 ) -> Result<Vec<Probe>, Failure> {
     let reports = request.reports(settings)?;
     let mut probes = Vec::new();
+    let rights = least_rights(&settings.lake.url);
     for (tenant, reports) in request::by_tenant(&reports) {
         let mut add = |name: &str, outcome| probes.push(Probe { name: format!("{tenant} {name}"), outcome });
         match open_lake(&settings.lake) {
@@ -36,13 +37,15 @@ pub async fn check(
                 let folder = format!("{}/probe", tenant_folder(tenant));
                 let name = |kind: &str| format!("{kind}-{}", uuid::Uuid::now_v7());
                 let racing = probe_conditions(&lake, &folder, &name("racing")).await;
-                add("lake: racing creates", racing.map(|()| "one of eight won".to_owned()).map_err(Failure::from));
+                let racing = racing.map(|()| "one of eight won".to_owned()).map_err(Failure::from);
+                add("lake: racing creates", racing.map_err(|failure| with_rights(failure, rights.as_deref())));
                 let large = probe_large_write(&lake, &folder, &name("large")).await;
                 let how = |large| match large {
                     LargeWrites::InParts => "two parts were joined, on a condition where it counts",
                     LargeWrites::InOnePut => "two parts were joined; large objects go up in one put",
                 };
-                add("lake: large write", large.map(|large| how(large).to_owned()).map_err(Failure::from));
+                let large = large.map(|large| how(large).to_owned()).map_err(Failure::from);
+                add("lake: large write", large.map_err(|failure| with_rights(failure, rights.as_deref())));
             }
             Err(failure) => add("lake", Err(failure)),
         }
@@ -84,6 +87,37 @@ pub async fn check(
     Ok(probes)
 }
 
+/// A failure whose hint says what to grant, where rights could be what is missing.
+fn with_rights(failure: Failure, rights: Option<&str>) -> Failure {
+    let could_be_rights = matches!(failure.kind, FailureKind::Access | FailureKind::Unavailable | FailureKind::Load);
+    let Some(rights) = rights.filter(|_| could_be_rights) else { return failure };
+    let hint = failure.hint.clone().map(|hint| format!("{hint}; ")).unwrap_or_default();
+    failure.hint(format!("{hint}the least rights: {rights}"))
+}
+
+/// What to grant to who loads.
+fn warehouse_rights(warehouse: &WarehouseSettings) -> String {
+    match &warehouse.kind {
+        WarehouseKind::BigQuery { file, .. } => {
+            let (project, dataset) = (&file.project, &file.dataset);
+            format!(
+                "gcloud projects add-iam-policy-binding {project} --member=serviceAccount:NAME \
+                 --role=roles/bigquery.jobUser; bq add-iam-policy-binding --member=serviceAccount:NAME \
+                 --role=roles/bigquery.dataEditor {project}:{dataset}; roles/storage.objectViewer on the lake's bucket"
+            )
+        }
+        WarehouseKind::Snowflake { file, .. } => {
+            let role = file.role.as_deref().unwrap_or("ROLE");
+            let schema = format!("{}.{}", file.database, file.schema);
+            format!(
+                "GRANT USAGE ON WAREHOUSE {} TO ROLE {role}; GRANT USAGE ON DATABASE {} TO ROLE {role}; GRANT USAGE, \
+                 CREATE TABLE ON SCHEMA {schema} TO ROLE {role}; GRANT USAGE ON STAGE {} TO ROLE {role}",
+                file.warehouse, file.database, file.stage
+            )
+        }
+    }
+}
+
 /// Probes of the warehouses that the reports are loaded into.
 async fn warehouses(
     settings: &Settings,
@@ -93,10 +127,11 @@ async fn warehouses(
     let names: BTreeSet<&String> = request.reports(settings)?.into_iter().flat_map(|report| &report.load).collect();
     let mut probes = Vec::new();
     for name in names {
+        let rights = settings.warehouses.get(name).map(warehouse_rights);
         match environment.warehouses.get(settings, name, environment).await {
             Ok(warehouse) => probes.extend(warehouse.probe().await.into_iter().map(|(what, outcome)| Probe {
                 name: format!("warehouse {name}: {what}"),
-                outcome: outcome.map_err(Failure::from),
+                outcome: outcome.map_err(|failure| with_rights(failure.into(), rights.as_deref())),
             })),
             Err(failure) => probes.push(Probe { name: format!("warehouse {name}"), outcome: Err(failure) }),
         }

@@ -147,6 +147,20 @@ async fn only_vacuum_needs_the_right_to_delete_and_nobody_goes_on_without_that_t
     assert!(message.contains("failed to list") && message.contains("AccessDenied"), "{message}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_rights_is_told_with_the_least_that_it_must_grant() {
+    let (lab, _server, proxy) = on_s3().await;
+    proxy.rule(|request| match request.method.as_str() {
+        "PUT" => Fate::Refused(403, "AccessDenied"),
+        _ => Fate::Forwarded,
+    });
+    let told = lab.cxlake(&["check"]).expect(5).stdout;
+    assert!(
+        told.contains("FAIL  acme lake: racing creates") && told.contains("\"arn:aws:s3:::lake/cxone/*\""),
+        "{told}"
+    );
+}
+
 /// Whether a request is for one of a window's two objects.
 fn is_of_window(target: &str) -> bool {
     target.contains("/data/") || target.contains("/quarantine/")

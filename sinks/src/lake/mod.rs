@@ -18,6 +18,7 @@ mod manifest;
 #[cfg(not(feature = "s3"))]
 mod no_uploads;
 mod probe;
+mod rights;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "s3")]
@@ -36,6 +37,7 @@ pub use manifest::{
     ReplayProof, RowProof, ValueSum,
 };
 pub use probe::{LargeWrites, probe_conditions, probe_large_write};
+pub use rights::least_rights;
 pub use store::{Lake, ObjectState};
 pub use vacuum::{Leftover, LeftoverKind, leftovers, remove_leftover};
 pub use verify::{ExpectedSchemas, Findings, Sample, Scrutiny, verify_report};
