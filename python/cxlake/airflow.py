@@ -195,7 +195,8 @@ class CxlakeRunOperator(BaseOperator):
         except (ValueError, KeyError, TypeError, AttributeError):
             self.log.info(text)
             return
-        for name in ("timestamp", "target"):
+        # What Airflow's own log says of each line.
+        for name in ("timestamp", "target", "run_id", "dag_id", "task_id", "dag_run_id", "try_number"):
             event.pop(name, None)
         self.log.log(level, "%s %s", message, " ".join(f"{name}={value}" for name, value in event.items()))
 

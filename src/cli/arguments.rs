@@ -234,6 +234,9 @@ pub(super) struct LoadCommand {
     /// Write the summary to a file too
     #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
     pub(super) summary_file: Option<PathBuf>,
+    /// Write the load's metrics as Prometheus text
+    #[arg(long, value_name = "FILE", env = "CXLAKE_METRICS_FILE")]
+    pub(super) metrics_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

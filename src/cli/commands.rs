@@ -7,18 +7,20 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use clap::CommandFactory as _;
 use futures::FutureExt as _;
+use tracing::Instrument as _;
 
 use super::arguments::{
     Arguments, EmptyChoice, EngineChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
     SqlCommand, VacuumCommand, VerifyCommand,
 };
 use super::lineage::RunLineage;
-use super::{render, signals};
+use super::{render, signals, telemetry};
 use crate::cxone::Surroundings;
 use crate::report::run_page;
 use crate::run::summary::Summary;
 use crate::run::{
-    self, Engine, Environment, LoadRequest, OpenWarehouses, RunRecord, RunReport, VacuumRequest, prometheus_text,
+    self, Engine, Environment, LoadRequest, Metric, OpenWarehouses, RunRecord, RunReport, VacuumRequest,
+    prometheus_text,
 };
 use crate::settings::{self, Settings, read_settings};
 use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
@@ -30,7 +32,7 @@ pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
     Environment {
         surroundings: Surroundings::default(),
         progress,
-        run_id: uuid::Uuid::now_v7().to_string(),
+        run_id: super::RUN_ID.to_string(),
         warehouses: OpenWarehouses::default(),
     }
 }
@@ -74,6 +76,7 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
     let environment = environment(progress.unwrap_or_else(|| Arc::new(NoProgress)));
     let record = RunRecord::new(&environment.run_id);
     let started_at = environment.now_text();
+    let span = telemetry::root("cxlake run", &environment.run_id);
     let mut lineage = RunLineage::new(command.lineage_file.clone());
     let work = async {
         let settings = read_configuration(&global.config)?;
@@ -83,21 +86,34 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
         run::run(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
-    let mut summary = ended(work, &environment, &record).await;
+    let mut summary = ended(work.instrument(span.clone()), &environment, &record).await;
     if command.empty == EmptyChoice::Skip {
         summary = summary.with_empty_skipped();
     }
+    let report = RunReport::new(&record, summary, started_at.clone(), &environment);
+    let metrics = metrics(&report, &environment, command.metrics_file.as_deref());
+    // Each of them has its own patience, and an interrupted process has little time.
+    tokio::join!(
+        lineage.end(&report, &record),
+        run::keep_run_report(&record, &report, &run_page),
+        telemetry::end(span, &report.summary, metrics)
+    );
+    show_summary(&report.summary, command.summary_file.as_deref())
+}
+
+/// What a run says in numbers, which is written to a file too where one is named.
+fn metrics(report: &RunReport, environment: &Environment, file: Option<&Path>) -> Vec<Metric> {
     let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
-    write_aside("metrics", command.metrics_file.as_deref(), &prometheus_text(&summary, now));
-    let report = RunReport::new(&record, summary.clone(), started_at.clone(), &environment);
-    lineage.end(&report, &record).await;
-    run::keep_run_report(&record, &report, &run_page).await;
-    show_summary(&summary, command.summary_file.as_deref())
+    let metrics = run::metrics(report, now);
+    write_aside("metrics", file, &prometheus_text(&metrics));
+    metrics
 }
 
 pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
     let environment = environment(Arc::new(NoProgress));
     let record = RunRecord::new(&environment.run_id);
+    let started_at = environment.now_text();
+    let span = telemetry::root("cxlake load", &environment.run_id);
     let work = async {
         let settings = read_configuration(&global.config)?;
         let request = LoadRequest {
@@ -108,7 +124,11 @@ pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
         run::load(&settings, &request, &environment, &record).await;
         Ok::<(), Failure>(())
     };
-    show_summary(&ended(work, &environment, &record).await, command.summary_file.as_deref())
+    let summary = ended(work.instrument(span.clone()), &environment, &record).await;
+    let report = RunReport::new(&record, summary, started_at, &environment);
+    let metrics = metrics(&report, &environment, command.metrics_file.as_deref());
+    telemetry::end(span, &report.summary, metrics).await;
+    show_summary(&report.summary, command.summary_file.as_deref())
 }
 
 /// Works until it is done or interrupted: the summary, however it ended.

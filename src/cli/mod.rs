@@ -13,9 +13,10 @@ mod registry;
 mod render;
 mod report;
 mod signals;
+mod telemetry;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use clap::Parser as _;
 
@@ -23,11 +24,22 @@ use arguments::{Arguments, Command};
 
 use crate::vocabulary::Progress;
 
+/// What this process is known by: in its log, its summary, and what it leaves in the lake.
+static RUN_ID: LazyLock<uuid::Uuid> = LazyLock::new(uuid::Uuid::now_v7);
+
 /// Runs the command line; the exit code is the contract's.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let progress = progress::choose(&arguments.global);
-    logging::start(&arguments.global, progress.as_ref(), matches!(arguments.command, Command::Demo(_)));
+    let tells_itself = matches!(arguments.command, Command::Demo(_));
+    let problems = match arguments.command {
+        Command::Run(_) | Command::Load(_) => telemetry::start(*RUN_ID, &|name| std::env::var(name).ok()),
+        _ => Vec::new(),
+    };
+    logging::start(&arguments.global, progress.as_ref(), tells_itself, &RUN_ID.to_string());
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
     let progress = progress.map(|bars| bars as Arc<dyn Progress>);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::checks::WindowChecks;
@@ -23,7 +24,8 @@ pub trait PageReader: Send + Sync + 'static {
 
 impl PageReader for ReportReader {
     async fn page(&self, place: &Place, limit: u64) -> Result<PageAnswer, Failure> {
-        Self::page(self, place, limit).await
+        let span = tracing::info_span!("page", offset = place.offset().cast_signed(), limit = limit.cast_signed());
+        Self::page(self, place, limit).instrument(span).await
     }
 }
 
@@ -277,7 +279,7 @@ struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
     fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
+        Self(tokio::spawn(future.in_current_span()))
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn start(
     pages: mpsc::Receiver<Delivery>,
     batches: SyncSender<TypedBatch>,
 ) -> JoinHandle<Result<(Typed, StageTime), Failure>> {
-    start_thread(move || type_pages(job, pages, &batches))
+    start_thread(tracing::info_span!("type"), move || type_pages(job, pages, &batches))
 }
 
 fn type_pages(

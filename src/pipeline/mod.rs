@@ -18,6 +18,7 @@ use cxlake_sinks::failure::SinkFailure;
 use cxlake_sinks::parquet::{ParquetOptions, ParquetWriter};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Span;
 
 use crate::columns::{DecodePlan, Typed};
 use crate::extraction::{Interruption, PageReader, PagingLimits, deliver};
@@ -106,8 +107,8 @@ pub async fn extract_window<R: PageReader>(reader: Arc<R>, job: WindowJob) -> Re
     }
 }
 
-/// Starts a stage on a thread of its own. Threads are used again, window after window: a new thread
+/// Starts a stage on a thread of its own, in its span. Threads are used again, window after window: a new thread
 /// would leave its share of the allocator's memory behind each time.
-fn start_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    tokio::task::spawn_blocking(work)
+fn start_thread<T: Send + 'static>(span: Span, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    tokio::task::spawn_blocking(move || span.in_scope(work))
 }

@@ -19,7 +19,7 @@ pub(super) fn start(job: &WindowJob, batches: Receiver<TypedBatch>) -> Result<Jo
     let data = create(Arc::clone(job.plan.schema()))?;
     let quarantine = create(quarantine_schema())?;
     let stopwatch = Stopwatch::start(Arc::clone(&job.clock));
-    Ok(start_thread(move || write_batches(data, quarantine, &batches, stopwatch)))
+    Ok(start_thread(tracing::info_span!("write"), move || write_batches(data, quarantine, &batches, stopwatch)))
 }
 
 fn write_batches(

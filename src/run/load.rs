@@ -188,6 +188,7 @@ impl DayLoads<'_> {
         }
     }
 
+    #[tracing::instrument(name = "load", skip_all, fields(report = report.name, warehouse = name, %date))]
     async fn try_day(
         &self,
         report: &ReportSettings,

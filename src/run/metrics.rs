@@ -1,84 +1,167 @@
-//! A run's summary as Prometheus text (<https://prometheus.io/docs/instrumenting/exposition_formats/>),
-//! for a textfile collector. Labels are bounded: tenants, reports, outcomes, never metrics or agents.
+//! A run in numbers: as Prometheus text (<https://prometheus.io/docs/instrumenting/exposition_formats/>)
+//! for a textfile collector, and for whoever exports them otherwise.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::summary::Summary;
+use super::run_report::{RunReport, StageMilliseconds};
+use super::summary::WindowSummary;
 
-/// One family of metrics and its samples.
-struct Family {
-    name: &'static str,
-    kind: &'static str,
-    help: &'static str,
-    samples: Vec<(String, u64)>,
+/// One metric of the last run: a gauge, for each run begins anew. Labels are bounded: tenants, reports,
+/// outcomes, rules, stages; never metrics of the tenant or agents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Its name, with its unit at the end.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Its value, for each set of labels that there is.
+    pub samples: Vec<(Labels, f64)>,
 }
 
-/// The text of a run that ended at `now`, in seconds since 1970.
-pub fn prometheus_text(summary: &Summary, now: u64) -> String {
-    let alone = |value| vec![(String::new(), value)];
-    let mut families = vec![
-        family("cxlake_run_exit_code", "gauge", "Exit code of the last run.", alone(summary.exit_code.into())),
-        family("cxlake_run_end_timestamp_seconds", "gauge", "When the last run ended.", alone(now)),
-        family("cxlake_rows", "gauge", "Records of the last run by outcome.", rows(summary)),
-        family("cxlake_windows", "gauge", "Windows of the last run by status.", windows(summary)),
-        family("cxlake_drift_events", "gauge", "Drift that the last run saw, by kind.", drift(summary)),
-        family("cxlake_api_requests", "gauge", "Requests of the last run.", alone(summary.api.requests)),
-        family("cxlake_api_throttled", "gauge", "Answers 429 of the last run.", alone(summary.api.throttled)),
-        family("cxlake_api_retries", "gauge", "Tries after the first of the last run.", alone(summary.api.retries)),
+/// Names and values.
+pub type Labels = Vec<(&'static str, String)>;
+
+/// The metrics of a run that ended at `now`, in seconds since 1970.
+pub fn metrics(report: &RunReport, now: u64) -> Vec<Metric> {
+    let summary = &report.summary;
+    let alone = |value| vec![(Labels::new(), value)];
+    let api = summary.api;
+    let mut metrics = vec![
+        metric("cxlake_run_exit_code", "Exit code of the last run.", alone(f64::from(summary.exit_code))),
+        metric("cxlake_run_end_timestamp_seconds", "When the last run ended.", alone(number(now))),
+        metric("cxlake_rows", "Records of the last run by outcome.", rows(report)),
+        metric(
+            "cxlake_rejects",
+            "Rejected records of the last run by the first rule that they broke.",
+            rejects(report),
+        ),
+        metric("cxlake_windows", "Windows of the last run by status.", windows(report)),
+        metric("cxlake_files", "Files of the last run's windows.", files(report, |window| window.files)),
+        metric("cxlake_file_bytes", "Length of these files.", files(report, |window| window.bytes)),
+        metric("cxlake_stage_seconds", "Time of the last run's stages, which run at the same time.", stages(report)),
+        metric("cxlake_loads", "Loads of a window's day by the last run, by outcome.", loads(report)),
+        metric("cxlake_drift_events", "Drift that the last run saw, by kind.", drift(report)),
+        metric("cxlake_api_requests", "Requests of the last run.", alone(number(api.requests))),
+        metric("cxlake_api_throttled", "Answers 429 of the last run.", alone(number(api.throttled))),
+        metric("cxlake_api_retries", "Tries after the first of the last run.", alone(number(api.retries))),
     ];
     if summary.exit_code == 0 {
         let name = "cxlake_last_success_timestamp_seconds";
-        families.push(family(name, "gauge", "When a run last succeeded.", alone(now)));
+        metrics.push(metric(name, "When a run last succeeded.", alone(number(now))));
     }
+    metrics.retain(|metric| !metric.samples.is_empty());
+    metrics
+}
+
+/// Metrics as Prometheus text.
+pub fn prometheus_text(metrics: &[Metric]) -> String {
     let mut text = String::new();
-    for Family { name, kind, help, samples } in families {
-        let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for Metric { name, help, samples } in metrics {
+        let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
         for (labels, value) in samples {
+            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             let _infallible = writeln!(text, "{name}{labels} {value}");
         }
     }
     text
 }
 
-fn family(name: &'static str, kind: &'static str, help: &'static str, samples: Vec<(String, u64)>) -> Family {
-    Family { name, kind, help, samples }
+fn metric(name: &'static str, help: &'static str, samples: Vec<(Labels, f64)>) -> Metric {
+    Metric { name, help, samples }
 }
 
-fn counted(keys: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for (labels, value) in keys {
-        *counts.entry(labels).or_default() += value;
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+fn summed(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, u64)> {
+    let mut sums: BTreeMap<Labels, u64> = BTreeMap::new();
+    for (labels, value) in values {
+        *sums.entry(labels).or_default() += value;
     }
-    counts.into_iter().collect()
+    sums.into_iter().collect()
 }
 
-fn rows(summary: &Summary) -> Vec<(String, u64)> {
-    counted(summary.windows.iter().flat_map(|window| {
+fn counted(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, f64)> {
+    summed(values).into_iter().map(|(labels, count)| (labels, number(count))).collect()
+}
+
+fn of_window(window: &WindowSummary, name: &'static str, value: &str) -> Labels {
+    vec![("tenant", window.tenant.clone()), ("report", window.report.clone()), (name, value.to_owned())]
+}
+
+fn rows(report: &RunReport) -> Vec<(Labels, f64)> {
+    counted(report.summary.windows.iter().flat_map(|window| {
         let rows = [
             ("accepted", window.rows.accepted),
             ("quarantined", window.rows.quarantined),
             ("duplicate", window.rows.duplicates),
         ];
-        rows.into_iter().filter_map(move |(outcome, count)| {
-            let labels = format!("{{tenant=\"{}\",report=\"{}\",outcome=\"{outcome}\"}}", window.tenant, window.report);
-            Some((labels, count?))
+        rows.into_iter().filter_map(move |(outcome, count)| Some((of_window(window, "outcome", outcome), count?)))
+    }))
+}
+
+fn rejects(report: &RunReport) -> Vec<(Labels, f64)> {
+    counted(report.summary.windows.iter().zip(&report.details).flat_map(|(window, details)| {
+        details.rejects.iter().map(|rejects| (of_window(window, "rule", &rejects.rule), rejects.records))
+    }))
+}
+
+fn windows(report: &RunReport) -> Vec<(Labels, f64)> {
+    counted(report.summary.windows.iter().map(|window| {
+        let status = window.status.name().replace(' ', "_");
+        (of_window(window, "status", &status), 1)
+    }))
+}
+
+fn files(report: &RunReport, value: impl Fn(&WindowSummary) -> Option<u64>) -> Vec<(Labels, f64)> {
+    counted(report.summary.windows.iter().filter_map(|window| {
+        let labels = vec![("tenant", window.tenant.clone()), ("report", window.report.clone())];
+        Some((labels, value(window)?))
+    }))
+}
+
+fn stages(report: &RunReport) -> Vec<(Labels, f64)> {
+    let milliseconds = report.summary.windows.iter().zip(&report.details).flat_map(|(window, details)| {
+        let StageMilliseconds {
+            typing,
+            typing_waits_for_pages,
+            typing_waits_for_writing,
+            writing,
+            writing_waits_for_columns,
+        } = details.stages.unwrap_or_default();
+        let stages = [
+            ("typing", typing),
+            ("typing_waits_for_pages", typing_waits_for_pages),
+            ("typing_waits_for_writing", typing_waits_for_writing),
+            ("writing", writing),
+            ("writing_waits_for_columns", writing_waits_for_columns),
+        ];
+        let is_read = details.stages.is_some();
+        stages
+            .into_iter()
+            .filter(move |_| is_read)
+            .map(|(stage, milliseconds)| (of_window(window, "stage", stage), milliseconds))
+    });
+    summed(milliseconds).into_iter().map(|(labels, sum)| (labels, number(sum) / 1000.0)).collect()
+}
+
+fn loads(report: &RunReport) -> Vec<(Labels, f64)> {
+    counted(report.summary.windows.iter().flat_map(|window| {
+        window.load.iter().flatten().map(|(warehouse, load)| {
+            let mut labels = of_window(window, "warehouse", warehouse);
+            labels.push(("outcome", load.status.name().to_owned()));
+            (labels, 1)
         })
     }))
 }
 
-fn windows(summary: &Summary) -> Vec<(String, u64)> {
-    counted(summary.windows.iter().map(|window| {
-        let status = window.status.name().replace(' ', "_");
-        (format!("{{tenant=\"{}\",report=\"{}\",status=\"{status}\"}}", window.tenant, window.report), 1)
+fn drift(report: &RunReport) -> Vec<(Labels, f64)> {
+    counted(report.summary.drift.iter().map(|event| {
+        let labels = vec![("tenant", event.tenant.clone()), ("kind", event.kind.name().to_owned())];
+        (labels, 1)
     }))
-}
-
-fn drift(summary: &Summary) -> Vec<(String, u64)> {
-    counted(
-        summary
-            .drift
-            .iter()
-            .map(|event| (format!("{{tenant=\"{}\",kind=\"{}\"}}", event.tenant, event.kind.name()), 1)),
-    )
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use cxlake_sinks::lake::{Done, WindowCommit};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::baseline::compare;
 use super::baseline_source::{BaselineFile, aggregate};
@@ -45,7 +47,33 @@ pub(super) async fn run_window(run: &WindowRun<'_>) -> Result<WindowOutcome, Win
     let label = format!("{} {} {}", run.report.tenant, run.report.name, run.window.name());
     let progress = &run.environment.progress;
     progress.window_started(&label);
-    let outcome = run.run().await;
+    let span = tracing::info_span!(
+        "window",
+        tenant = run.report.tenant,
+        report = run.report.name,
+        window = run.window.name(),
+        status = Empty,
+        fetched = Empty,
+        accepted = Empty,
+        quarantined = Empty,
+        duplicates = Empty,
+        otel.status_code = Empty,
+        otel.status_description = Empty
+    );
+    let outcome = run.run().instrument(span.clone()).await;
+    match &outcome {
+        Ok(WindowOutcome { status, rows, .. }) => {
+            span.record("status", status.name())
+                .record("fetched", rows.fetched.cast_signed())
+                .record("accepted", rows.accepted.cast_signed());
+            span.record("quarantined", rows.quarantined.cast_signed())
+                .record("duplicates", rows.duplicates.cast_signed());
+        }
+        Err(fault) => {
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", fault.failure.to_string());
+        }
+    }
     let ended = outcome.as_ref().map_or(WindowStatus::Failed, |outcome| outcome.status);
     progress.window_finished(&format!("{label} {}", ended.name()));
     if let Ok(outcome) = &outcome {
@@ -112,7 +140,8 @@ impl WindowRun<'_> {
         let pages = pages_proof(&pages);
         let contents = Contents { data, quarantine, rows, sums, pages, extract_sha256, replays: Vec::new() };
         let (plan, extract) = self.identity().finish(contents, sequence, self.environment).await?;
-        let committed = commit.commit(&plan, &extract, || self.environment.now_text()).await?;
+        let committing = commit.commit(&plan, &extract, || self.environment.now_text());
+        let committed = committing.instrument(tracing::info_span!("commit")).await?;
         let restated = history.newest_done.is_some_and(|before| before.extract_sha256 != committed.done.extract_sha256);
         let outcome = outcome_of(&committed.done, WindowStatus::Committed, lake.uri(&committed.manifest), read);
         Ok(WindowOutcome { restated, ..outcome })
@@ -175,7 +204,7 @@ impl WindowRun<'_> {
             progress: Arc::clone(&self.environment.progress),
             clock: Arc::clone(&self.environment.surroundings.clock),
         };
-        let extracted = extract_window(Arc::new(reader), job).await?;
+        let extracted = extract_window(Arc::new(reader), job).instrument(tracing::info_span!("extract")).await?;
         self.tell_times(&extracted.times);
         Ok(extracted)
     }

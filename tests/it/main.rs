@@ -32,6 +32,7 @@ mod secrets;
 mod source_faults;
 mod store_faults;
 mod stores;
+mod telemetry;
 mod tenants;
 mod two_validators;
 mod vacuum;

@@ -6,7 +6,7 @@ fn root() -> PathBuf {
 }
 
 /// A program of the tests' own Python, which `make test` installs.
-pub(super) fn installed(program: &str) -> Command {
+pub(crate) fn installed(program: &str) -> Command {
     let path = root().join("target/python/bin").join(program);
     assert!(path.exists(), "{} is missing: `make test` installs it", path.display());
     Command::new(path)

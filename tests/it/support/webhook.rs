@@ -2,16 +2,35 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
+use std::thread::JoinHandle;
+
+/// What was told.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+}
 
 /// Answers one request after the other; their bodies.
-pub(crate) fn webhook(answers: usize, status: &'static str) -> (String, std::thread::JoinHandle<Vec<String>>) {
+pub(crate) fn webhook(answers: usize, status: &'static str) -> (String, JoinHandle<Vec<String>>) {
+    let (url, server) = posts(answers, status);
+    let text = |post: Post| String::from_utf8(post.body).unwrap();
+    let bodies = std::thread::spawn(move || server.join().unwrap().into_iter().map(text).collect());
+    (format!("{url}/secret-hook"), bodies)
+}
+
+/// The same, with their paths.
+pub(crate) fn posts(answers: usize, status: &'static str) -> (String, JoinHandle<Vec<Post>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}/secret-hook", listener.local_addr().unwrap());
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
-        let mut bodies = Vec::new();
+        let mut posts = Vec::new();
         for _ in 0..answers {
             let (mut stream, _) = listener.accept().unwrap();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut request = String::new();
+            reader.read_line(&mut request).unwrap();
+            let path = request.split(' ').nth(1).unwrap().to_owned();
             let mut length = 0;
             let mut line = String::new();
             while reader.read_line(&mut line).unwrap() > 2 {
@@ -23,9 +42,9 @@ pub(crate) fn webhook(answers: usize, status: &'static str) -> (String, std::thr
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
             write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-            bodies.push(String::from_utf8(body).unwrap());
+            posts.push(Post { path, body });
         }
-        bodies
+        posts
     });
     (url, server)
 }
