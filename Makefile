@@ -11,6 +11,9 @@ demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-
 	cargo run --locked --bin cxlake -- demo
 
 test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready ## install what the tests need (into target/), and pass all tests
+	cargo test --locked --workspace --no-run
+	@rm -rf target/test-wheel
+	cd python && ../target/airflow/bin/maturin build --locked --profile dev --target-dir ../target --out ../target/test-wheel
 	cargo test --locked --workspace
 
 test-slow: test fuzz ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
@@ -18,11 +21,15 @@ test-slow: test fuzz ## the same with ten times as many crash points, faults and
 	cargo test --locked -p cxlake-sinks three_runs -- --ignored
 	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it -- crash_points kills
 	cargo test --locked -p cxlake --test it twenty_days -- --ignored
+	cargo test --locked -p cxlake --test it local_executor -- --ignored
+	$(MAKE) wheel WHEEL_PROFILE=dev
+	CXLAKE_TEST_WHEELS=$(CURDIR)/target/wheels cargo test --locked -p cxlake --test it a_wheel_in_an_empty_environment
 	CXLAKE_TEST_CASES=2000000 cargo test --locked -p cxlake --test it both_validators_agree
 
 # Linked by zig, so that it runs on every Linux since 2014.
 WHEEL_PROFILE ?= release
 wheel: target/airflow/.ready ## build the wheel that carries the binary (into target/wheels)
+	@rm -rf target/wheels
 	cd python && PATH=$(CURDIR)/target/airflow/bin:$$PATH maturin build --locked --profile $(WHEEL_PROFILE) --zig \
 		--compatibility manylinux2014 --target-dir $(CURDIR)/target/wheel-build --out $(CURDIR)/target/wheels
 
@@ -87,6 +94,7 @@ target/airflow/.ready: tests/airflow-requirements.txt
 # DuckDB's extension for S3 comes from PyPI too, for the tests need no other host.
 $(PYTHON)/.ready: tests/requirements.txt
 	@mkdir -p target
+	@command -v chromium > /dev/null || apt-get install -y --no-install-recommends chromium
 	python3 -m venv $(PYTHON) || (apt-get install -y python3-venv && python3 -m venv $(PYTHON))
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(PYTHON)/bin/python -c "from duckdb_extensions import import_extension; import_extension('httpfs'); import_extension('azure')"

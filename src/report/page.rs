@@ -305,7 +305,7 @@ fn rejects(counts: &[RejectCount]) -> Markup {
     let mut rows: Vec<_> = totals.into_iter().collect();
     rows.sort_by_key(|(_, (records, _))| std::cmp::Reverse(*records));
     let row = |((rule, path, metric), (records, _)): ((&str, &str, Option<&str>), (u64, &RejectCount))| {
-        vec![count(records), text(rule), html! { code { (path) } }, text(metric.unwrap_or_default())]
+        vec![count(records), text(rule), place(path), text(metric.unwrap_or_default())]
     };
     table(&["records", "rule", "where", "metric"], &rows.into_iter().map(row).collect::<Vec<_>>())
 }
@@ -315,8 +315,7 @@ fn run_rejects(run: &RunReport) -> Markup {
     for rejects in run.details.iter().flat_map(|details| &details.rejects) {
         *totals.entry((&rejects.rule, &rejects.path)).or_default() += rejects.records;
     }
-    let row =
-        |((rule, path), records): ((&str, &str), u64)| vec![count(records), text(rule), html! { code { (path) } }];
+    let row = |((rule, path), records): ((&str, &str), u64)| vec![count(records), text(rule), place(path)];
     table(&["records", "rule", "where"], &totals.into_iter().map(row).collect::<Vec<_>>())
 }
 
@@ -324,10 +323,19 @@ fn examples(examples: &[Reject], masks: &[String]) -> Markup {
     html! {
         @for reject in examples {
             details {
-                summary { (reject.rule) " at " code { (reject.path) } }
+                summary { (reject.rule) " at " (place(&reject.path)) }
                 pre { (laid_out(reject, masks)) }
             }
         }
+    }
+}
+
+/// Where a violation is.
+fn place(path: &str) -> Markup {
+    if path.is_empty() {
+        html! { "the record" }
+    } else {
+        html! { code { (path) } }
     }
 }
 

@@ -7,7 +7,8 @@ use cxlake_simulator::{CallKind, Fault, TenantSettings};
 use serde_json::{Value, json};
 
 use crate::support::faults::{on_page, small, status};
-use crate::support::{Lab, Outcome};
+use crate::support::{Fate, Lab, Outcome};
+use crate::warehouses::House;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -40,12 +41,18 @@ fn scenario(lab: &Lab, dag: &str, conf: &Value) -> Value {
     json!({ "dag": dag, "config": lab.folder().join("cxlake.toml"), "conf": conf })
 }
 
-/// What became of each scenario, run one after the other on one database.
-fn run(scenarios: &[Value]) -> Vec<Value> {
+/// Where Airflow keeps what it knows.
+fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let mut migrate = airflow(home.path(), "airflow");
     migrate.args(["db", "migrate"]);
     Outcome::of(migrate).expect(0);
+    home
+}
+
+/// What became of each scenario, run one after the other on one database.
+fn run(scenarios: &[Value]) -> Vec<Value> {
+    let home = home();
     let mut python = airflow(home.path(), "python");
     python.arg(root().join("tests/it/python/dags.py")).arg(json!(scenarios).to_string());
     let outcome = Outcome::of(python).expect(0);
@@ -104,6 +111,36 @@ async fn shards_are_a_task_each_and_a_backfill_leaves_them_alone() {
     let statuses: Vec<&str> = windows.iter().map(|window| window["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["unchanged"; 3]);
     for day in ["2024-01-01", "2024-01-02", "2024-01-03"] {
+        lab.compare_day(&lab.lake(), day, false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_is_a_task_of_its_own() {
+    let house = House::snowflake(small()).await;
+    house.proxy.rule(|_| Fate::Refused(403, "denied"));
+    house.run(&["--date", "2024-01-01"], 8);
+    house.proxy.rule(|_| Fate::Forwarded);
+    let ended = run(&[scenario(&house.lab, "cxlake_load", &json!({}))]);
+    assert_eq!(states(&ended[0]), [("load", "success", 1)]);
+    assert_eq!(House::statuses(&ended[0]["tasks"][0]["returned"]), ["loaded"]);
+    house.holds_the_lake("data", "calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a whole Airflow: `make test-slow` runs it"]
+async fn shards_run_at_once_under_the_local_executor() {
+    let lab = Lab::start(TenantSettings { latency_ms: 1000, ..small() }).await;
+    let home = home();
+    let mut standalone = airflow(home.path(), "python");
+    let sharded = scenario(&lab, "cxlake_sharded", &json!({ "from": "2024-01-01", "to": "2024-01-05" }));
+    standalone.arg(root().join("tests/it/python/standalone.py")).arg(sharded.to_string());
+    let ended = Outcome::of(standalone).expect(0);
+    let ended: Value = serde_json::from_str(ended.stdout.lines().last().unwrap_or_default()).unwrap();
+    assert_eq!(ended["state"], "success", "{ended}");
+    assert_eq!(ended["tasks"].as_array().unwrap().len(), 5, "{ended}");
+    assert!(ended["at_once"].as_u64().unwrap() >= 2, "{ended}");
+    for day in ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"] {
         lab.compare_day(&lab.lake(), day, false);
     }
 }

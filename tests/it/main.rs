@@ -23,6 +23,7 @@ mod main_job;
 mod memory;
 mod misbehaving_tenant;
 mod on_s3;
+mod packaging;
 mod promised_schemas;
 mod quarantine;
 mod random_faults;

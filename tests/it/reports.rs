@@ -1,12 +1,13 @@
 //! The page of runs, and what is kept of each run in the lake.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cxlake_simulator::{CallKind, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::faults::{small, status};
-use crate::support::{Lab, tenant};
+use crate::support::{Lab, python, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -74,6 +75,32 @@ async fn a_value_of_the_tenants_is_text_on_the_page() {
     assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
     assert!(page.contains("^&lt;b&gt;"), "{page}");
     assert!(page.contains("agentId&quot;: &quot;***&quot;") && !page.contains("agentId&quot;: &quot;a"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_can_be_read_on_a_desk_and_on_a_phone_by_day_and_by_night() {
+    let mut lab = Lab::start(tenant(400)).await;
+    lab.simulator.change(|settings| settings.catalog[0].display_name = "<script>alert(1)</script>".to_owned());
+    let pattern = "^(<script>alert(2)</script>|<img src=x onerror=alert(3)>)$";
+    lab.replace(
+        "[reports.calls.columns]",
+        &format!("[reports.calls.columns]\ndispositionCode = {{ pattern = \"{pattern}\" }}"),
+    );
+    lab.replace("max_quarantined_percent = 20.0", "max_quarantined_percent = 100.0");
+    lab.cxlake(&["run", "--from", "2024-01-01", "--to", "2024-01-03"]).expect(0);
+    let file = lab.folder().join("page.html").display().to_string();
+    lab.cxlake(&["report", "--output", &file]).expect(0);
+    let screenshots = std::env::var("CXLAKE_TEST_SCREENSHOTS").unwrap_or_default();
+    let shown = python("browse.py", &[&file, &screenshots]);
+    let shown: BTreeMap<String, Value> = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown.len(), 4);
+    for (view, seen) in &shown {
+        assert_eq!((&seen["requests"], &seen["complaints"]), (&json!([]), &json!([])), "{view}: {seen}");
+        assert_eq!((&seen["scripts"], &seen["too_wide"]), (&json!(0), &json!(0)), "{view}: {seen}");
+        assert!(seen["charts"].as_u64().unwrap() >= 2 && seen["title"] != "", "{view}: {seen}");
+        assert!(seen["least_contrast"].as_f64().unwrap() >= 4.5, "{view}: {seen}");
+    }
+    assert_ne!(shown["phone light"]["background"], shown["phone dark"]["background"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
