@@ -21,4 +21,6 @@ pub mod report;
 
 pub mod cli;
 
+pub mod manual;
+
 pub mod schemas;

@@ -68,7 +68,7 @@ pub async fn views(settings: &Settings, request: &RunRequest, engine: Engine) ->
         return Err(Failure::configuration(format!(
             "find a table in {name}: no report of that choice is loaded there"
         ))
-        .hint("name a warehouse of that kind in the report: load = [\"NAME\"]; the README shows one"));
+        .hint("name a warehouse of that kind in the report: load = [\"NAME\"]; `cxlake init` writes an example"));
     }
     Ok(format!("{}{}", preamble(&preflight.lake, engine), views.join("\n")))
 }

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["extraction"],
     &["pipeline"],
     &["run"],
-    &["report", "schemas"],
+    &["manual", "report", "schemas"],
     &["cli"],
 ];
 /// The same of the crate `sinks`.

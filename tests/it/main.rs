@@ -27,6 +27,7 @@ mod packaging;
 mod promised_schemas;
 mod quarantine;
 mod random_faults;
+mod readme;
 mod registry;
 mod reports;
 mod secrets;
