@@ -50,6 +50,7 @@ def main():
     scenario = json.loads(sys.argv[1])
     port = str(free_port())
     os.environ.update(
+        PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
         AIRFLOW__API__HOST="127.0.0.1", AIRFLOW__API__PORT=port,
         AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://127.0.0.1:{port}/execution/",
         AIRFLOW__CORE__EXECUTOR="LocalExecutor", AIRFLOW__CORE__PARALLELISM="4",
