@@ -16,12 +16,12 @@ test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/
 	cd python && ../target/airflow/bin/maturin build --locked --profile dev --target-dir ../target --out ../target/test-wheel
 	cargo test --locked --workspace
 
-test-slow: test fuzz ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
+test-slow: test fuzz target/tools/bin/garage ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
 	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
 	cargo test --locked -p cxlake-sinks three_runs -- --ignored
 	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it -- crash_points kills
 	cargo test --locked -p cxlake --test it twenty_days -- --ignored
-	cargo test --locked -p cxlake --test it local_executor -- --ignored
+	cargo test --locked -p cxlake --test it -- --ignored local_executor garage
 	$(MAKE) wheel WHEEL_PROFILE=dev
 	CXLAKE_TEST_WHEELS=$(CURDIR)/target/wheels cargo test --locked -p cxlake --test it a_wheel_in_an_empty_environment
 	CXLAKE_TEST_CASES=2000000 cargo test --locked -p cxlake --test it both_validators_agree
@@ -70,7 +70,8 @@ check: ## formatting, clippy and rustdoc without warnings
 	cargo clippy --locked -p cxlake --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Stores that speak the vendors' protocols: Azurite from npm, s3s-fs (which checks signatures) from crates.io.
+# Stores that speak the vendors' protocols: Azurite from npm, s3s-fs (which checks signatures) and Garage (which ignores
+# conditions) from crates.io.
 target/npm/.ready: Makefile
 	@command -v npm > /dev/null || apt-get install -y nodejs npm
 	npm install --silent --no-audit --no-fund --prefix target/npm azurite@3.37.0
@@ -78,6 +79,10 @@ target/npm/.ready: Makefile
 
 target/tools/bin/s3s-fs:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --root target/tools s3s-fs --version 0.14.1 --features binary
+	@rm -rf target/tools/build
+
+target/tools/bin/garage:
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --root target/tools garage --version 2.5.0 --no-default-features --features bundled-libs,sqlite
 	@rm -rf target/tools/build
 
 # BigQuery's stand-in.

@@ -86,12 +86,10 @@ pub(super) enum Command {
     /// Write a commented configuration and an example of the variables that it names
     Init(InitCommand),
     /// Extract, type, quarantine and commit windows
-    #[command(after_help = RUN_EXAMPLES)]
     Run(RunCommand),
     /// Show the windows, pages, calls, files and registry changes of a run, without running it
     Plan(PlanCommand),
     /// Load committed days into the warehouses of their reports, where they are not there yet
-    #[command(after_help = LOAD_EXAMPLES)]
     Load(LoadCommand),
     /// Prove that a run can work: configuration, token, region, catalog, quota, lake, warehouses
     Check(SelectionArguments),
@@ -106,10 +104,8 @@ pub(super) enum Command {
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
     /// Write a page of runs, rejects and drift: one HTML file
-    #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportCommand),
     /// Print views with the names that people know, and comments
-    #[command(after_help = SQL_EXAMPLES)]
     Sql(SqlCommand),
     /// Run everything on an embedded tenant and a local lake
     Demo(DemoCommand),
@@ -134,16 +130,6 @@ pub(super) enum Command {
     },
 }
 
-const REPORT_EXAMPLES: &str = "\
-Examples:
-    cxlake report                                    # all days, into cxlake-report.html
-    cxlake report --from 2024-01-01 --to 2024-02-01 --output january.html";
-
-const SQL_EXAMPLES: &str = "\
-Examples:
-    cxlake sql duckdb | duckdb lake.duckdb
-    cxlake sql bigquery | bq query --nouse_legacy_sql";
-
 #[derive(Debug, Args)]
 pub(super) struct SqlCommand {
     /// Whose SQL; duckdb and athena read the lake, the others the loaded tables
@@ -160,13 +146,6 @@ pub(super) enum EngineChoice {
     Snowflake,
     Athena,
 }
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-    cxlake run --date 2024-01-01
-    cxlake run --from 2024-01-01 --to 2024-01-08 --report calls
-    cxlake run --window 2024-01-01T05:00:00Z/2024-01-02T05:00:00Z
-    cxlake run --shard \"$SHARD\" --share 1/8        # one of eight at once, each with an eighth of the pace";
 
 #[derive(Debug, Args)]
 #[command(
@@ -216,11 +195,6 @@ pub(super) struct PlanCommand {
     #[arg(long, env = "CXLAKE_JSON", value_parser = BoolishValueParser::new())]
     pub(super) json: bool,
 }
-
-const LOAD_EXAMPLES: &str = "\
-Examples:
-    cxlake load                                      # all that is committed and not loaded yet
-    cxlake load --date 2024-01-01 --warehouse bq";
 
 #[derive(Debug, Args)]
 pub(super) struct LoadCommand {

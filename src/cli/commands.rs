@@ -5,16 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use clap::CommandFactory as _;
 use futures::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::arguments::{
-    Arguments, EmptyChoice, EngineChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
+    EmptyChoice, EngineChoice, Global, LoadCommand, PlanCommand, RunCommand, SchemaKind, SelectionArguments,
     SqlCommand, VacuumCommand, VerifyCommand,
 };
 use super::lineage::RunLineage;
-use super::{render, signals, telemetry};
+use super::{examples, render, signals, telemetry};
 use crate::cxone::Surroundings;
 use crate::report::run_page;
 use crate::run::summary::Summary;
@@ -279,13 +278,13 @@ pub(super) fn schema(of: Option<SchemaKind>) -> u8 {
 
 pub(super) fn completions(shell: clap_complete::Shell) -> u8 {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "cxlake", &mut script);
+    clap_complete::generate(shell, &mut examples::command(), "cxlake", &mut script);
     render::text(&String::from_utf8_lossy(&script));
     0
 }
 
 pub(super) fn manual(folder: Option<&Path>) -> u8 {
-    let command = Arguments::command();
+    let command = examples::command();
     let Some(folder) = folder else {
         let mut page = Vec::new();
         // Writing into memory does not fail.

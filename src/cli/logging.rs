@@ -12,6 +12,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::arguments::{Global, LogFormat};
 use super::progress::Bars;
+use crate::cxone::PAGE_LOG;
 
 /// Starts logging. Lines appear above progress bars, where there are any. A command that tells its
 /// own story logs only what failed, unless more is asked for.
@@ -23,10 +24,12 @@ pub(super) fn start(global: &Global, progress: Option<&Arc<Bars>>, tells_itself:
         (false, 1) => "debug",
         (false, _) => "trace",
     };
-    // Libraries below us log tokens and bodies at their lower levels.
-    let filter = EnvFilter::new(format!("warn,cxlake={ours},cxlake_sinks={ours}"));
     let terminal = io::stderr().is_terminal();
     let format = global.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    // A line a page is for programs; people have the progress.
+    let pages = if format == LogFormat::Text && global.verbose == 0 { "warn" } else { ours };
+    // Libraries below us log tokens and bodies at their lower levels.
+    let filter = EnvFilter::new(format!("warn,cxlake={ours},{PAGE_LOG}={pages},cxlake_sinks={ours}"));
     let context = match format {
         LogFormat::Text => String::new(),
         LogFormat::Json => context(run_id, &|name| std::env::var(name).ok()),

@@ -5,6 +5,7 @@ mod commands;
 mod configuration;
 mod days;
 mod demo;
+mod examples;
 mod lineage;
 mod logging;
 mod progress;
@@ -18,7 +19,7 @@ mod telemetry;
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 use arguments::{Arguments, Command};
 
@@ -29,7 +30,8 @@ static RUN_ID: LazyLock<uuid::Uuid> = LazyLock::new(uuid::Uuid::now_v7);
 
 /// Runs the command line; the exit code is the contract's.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let given = examples::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     let progress = progress::choose(&arguments.global);
     let tells_itself = matches!(arguments.command, Command::Demo(_));
     let problems = match arguments.command {

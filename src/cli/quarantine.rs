@@ -39,14 +39,8 @@ pub(super) enum QuarantineCommand {
         rejects: RejectArguments,
     },
     /// Try rejects again under the registry's rules of today, into the windows they came from
-    #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayCommand),
 }
-
-const REPLAY_EXAMPLES: &str = "\
-Examples:
-    cxlake registry sync && cxlake quarantine replay --date 2024-01-01
-    cxlake quarantine replay --from 2024-01-01 --to 2024-02-01 --dry-run";
 
 #[derive(Debug, Args)]
 pub(super) struct RejectArguments {

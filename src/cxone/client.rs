@@ -58,6 +58,10 @@ impl Client {
         self.http.counts()
     }
 
+    pub(super) fn monotonic(&self) -> std::time::Instant {
+        self.http.surroundings.clock.monotonic()
+    }
+
     /// Now by the tenant's clock, as far as it told.
     pub fn server_now(&self) -> DateTime<Utc> {
         self.http.server_now()

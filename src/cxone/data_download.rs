@@ -33,6 +33,9 @@ pub struct ReportRequest {
     pub time_zone: String,
 }
 
+/// The log's target for pages: a line each.
+pub const PAGE_LOG: &str = "cxlake::page";
+
 /// Which page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -137,13 +140,26 @@ impl ReportReader {
             },
         };
         let mut not_utf8_before = None;
-        self.client
+        let began = self.client.monotonic();
+        let answer = self
+            .client
             .call(
                 Call::DataDownload,
                 |client, url| client.post(url).header("accept", "application/json").json(&body),
                 |answer| read_page(answer, place, &mut not_utf8_before),
             )
-            .await
+            .await?;
+        let duration = self.client.monotonic().saturating_duration_since(began);
+        tracing::info!(
+            target: PAGE_LOG,
+            report = request.report,
+            page = place.offset(),
+            rows = answer.page.record_count(),
+            bytes = answer.page.body.len(),
+            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            "page read"
+        );
+        Ok(answer)
     }
 }
 

@@ -19,7 +19,34 @@ pub struct Surroundings<'a> {
 /// where a key is unknown.
 pub fn read_settings(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<Settings, Failure> {
     let file: File = toml::from_str(text).map_err(|error| unreadable(name, text, &error))?;
-    check::settings(file, surroundings)
+    check::settings(file, surroundings).map_err(|failure| located(name, text, failure))
+}
+
+/// The failure of a check with the line of the key that it begins with ("read PLACE…"), or of the
+/// nearest table around it.
+fn located(name: &str, text: &str, failure: Failure) -> Failure {
+    let Some(message) = failure.message.strip_prefix("read ") else { return failure };
+    let place = message.split([':', ' ']).next().unwrap_or_default();
+    match line_of(text, place) {
+        Some(line) => Failure { message: format!("read {name}: line {line}: {message}"), ..failure },
+        None => failure,
+    }
+}
+
+fn line_of(text: &str, place: &str) -> Option<usize> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let mut table = Some(document.get_ref());
+    let mut found = None;
+    for name in place.split('.') {
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else { break };
+        found = Some(key.span().start);
+        table = value.get_ref().as_table();
+    }
+    found.map(|start| line_at(text, start))
+}
+
+fn line_at(text: &str, position: usize) -> usize {
+    text.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
 }
 
 impl Surroundings<'_> {
@@ -56,10 +83,7 @@ impl Surroundings<'_> {
 }
 
 pub(super) fn unreadable(name: &str, text: &str, error: &toml::de::Error) -> Failure {
-    let place = error.span().map_or_else(String::new, |span| {
-        let line = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
-        format!(" line {line}:")
-    });
+    let place = error.span().map_or_else(String::new, |span| format!(" line {}:", line_at(text, span.start)));
     // A value that stands where it must not can be a secret.
     let message = match error.message().split_once("invalid type: string \"") {
         Some((_, rest)) => format!("invalid type: a string{}", rest.rsplit_once('"').map_or("", |(_, after)| after)),

@@ -95,49 +95,49 @@ fn mistakes_are_named_with_a_hint() {
     check(
         "CXONE_CLIENT_ID",
         "OTHER_ID",
-        "read tenants.acme.client_id: the environment variable OTHER_ID is not set",
+        "read cxlake.toml: line 4: tenants.acme.client_id: the environment variable OTHER_ID is not set",
         "set OTHER_ID, or name another source: { env = \"NAME\" } or { file = \"PATH\" }",
     );
     check(
         "America/New_York",
         "America/NewYork",
-        "read tenants.acme.time_zone: unknown time zone \"America/NewYork\"",
+        "read cxlake.toml: line 6: tenants.acme.time_zone: unknown time zone \"America/NewYork\"",
         "did you mean \"America/New_York\"?",
     );
     check(
         "https://na1.nicecxone.com",
         "http://na1.nicecxone.com",
-        "read tenants.acme.regions.na1: a token would travel unencrypted in \"http://na1.nicecxone.com\"",
+        "read cxlake.toml: line 9: tenants.acme.regions.na1: a token would travel unencrypted in \"http://na1.nicecxone.com\"",
         "write https://HOST; http:// is for loopback addresses only",
     );
     check(
         "tenant = \"acme\"",
         "tenant = \"acmee\"",
-        "read reports.calls: there is no tenant \"acmee\"",
+        "read cxlake.toml: line 18: reports.calls: there is no tenant \"acmee\"",
         "did you mean \"acme\"?",
     );
     check(
         "key = [\"interactionId\"]",
         "key = [\"interactionID\"]",
-        "read reports.calls.key: \"interactionID\" is not asked for",
+        "read cxlake.toml: line 24: reports.calls.key: \"interactionID\" is not asked for",
         "did you mean \"interactionId\"?",
     );
     check(
         "\"holdTime\"]",
         "\"hold_time\", \"holdTime\"]",
-        "read reports.calls: hold_time and holdTime would share the column \"hold_time\"",
+        "read cxlake.toml: line 18: reports.calls: hold_time and holdTime would share the column \"hold_time\"",
         "leave one of them out of group_by and metrics",
     );
     check(
         "\"holdTime\"]",
         "\"reportDate\"]",
-        "read reports.calls: the column \"report_date\" of reportDate is reserved",
+        "read cxlake.toml: line 18: reports.calls: the column \"report_date\" of reportDate is reserved",
         "leave that key out of group_by and metrics",
     );
     check(
         "startTime = { type = \"timestamp\" }",
         "",
-        "read reports.calls.time_column: startTime is a string, not a timestamp",
+        "read cxlake.toml: line 25: reports.calls.time_column: startTime is a string, not a timestamp",
         "add to [reports.calls.columns]: startTime = { type = \"timestamp\" }",
     );
     check(
@@ -187,50 +187,50 @@ fn reports_are_loaded_into_warehouses_that_can_read_the_lake() {
     check(
         "gs://",
         "s3://",
-        "read warehouses.bq: it cannot load from the lake s3://lake/cxone",
+        "read cxlake.toml: line 41: warehouses.bq: it cannot load from the lake s3://lake/cxone",
         "BigQuery loads from Google Cloud Storage: put the lake on gs://, or copy it there",
     );
     check(
         "gs://lake/cxone",
         "lake\"\n#",
-        "read warehouses.bq: it cannot load from the lake lake",
+        "read cxlake.toml: line 42: warehouses.bq: it cannot load from the lake lake",
         "BigQuery loads from Google Cloud Storage: put the lake on gs://, or copy it there",
     );
     check(
         "\"bq\", \"sf\"",
         "\"bq\", \"sg\"",
-        "read reports.calls.load: there is no warehouse \"sg\"",
+        "read cxlake.toml: line 20: reports.calls.load: there is no warehouse \"sg\"",
         "add [warehouses.sg]",
     );
     check(
         "private_key = {",
         "# {",
-        "read warehouses.sf: it needs one way to sign in",
+        "read cxlake.toml: line 46: warehouses.sf: it needs one way to sign in",
         "write private_key = { file = \"PATH\" }, or token = { env = \"NAME\" }",
     );
     check(
         "LAKE_STAGE",
         "@LAKE_STAGE",
-        "read warehouses.sf.stage: \"@LAKE_STAGE\" is no name of that kind",
+        "read cxlake.toml: line 55: warehouses.sf.stage: \"@LAKE_STAGE\" is no name of that kind",
         "write it as the warehouse itself shows it, without quotes",
     );
     check(
         "location = \"EU\"",
         "endpoint = \"http://example.com\"",
-        "read warehouses.bq.endpoint: a token would travel unencrypted in \"http://example.com\"",
+        "read cxlake.toml: line 45: warehouses.bq.endpoint: a token would travel unencrypted in \"http://example.com\"",
         "write https://HOST; http:// is for loopback addresses only",
     );
     check(
         "location = \"EU\"",
         "mode = \"merge\"\n[reports.calls.policy]\n[reports.hours]\ntenant = \"acme\"\nreport = \"H\"\nwindow = \
          \"hour\"\ngroup_by = [\"agentId\"]\nkey = [\"agentId\"]\nload = [\"bq\"]",
-        "read reports.hours: bq merges by key, and hours of a day can share keys",
+        "read cxlake.toml: line 47: reports.hours: bq merges by key, and hours of a day can share keys",
         "leave mode out of the warehouse, or load into one without",
     );
     check(
         "load = [",
         "table = \"_cxlake_loads\"\nload = [",
-        "read reports.calls.table: cxlake keeps names like that for itself",
+        "read cxlake.toml: line 20: reports.calls.table: cxlake keeps names like that for itself",
         "choose another name",
     );
     let other = "[reports.other]\ntenant = \"acme\"\nreport = \"Other\"\ngroup_by = [\"interactionId\"]\nkey = \
@@ -238,7 +238,7 @@ fn reports_are_loaded_into_warehouses_that_can_read_the_lake() {
     check(
         "[reports.calls.filter.group]",
         &format!("{other}[reports.calls.filter.group]"),
-        "read reports.other: it and reports.calls would be loaded into the table \"Calls\" of sf",
+        "read cxlake.toml: line 28: reports.other: it and reports.calls would be loaded into the table \"Calls\" of sf",
         "name another table: table = \"acme_Calls\"",
     );
 }

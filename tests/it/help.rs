@@ -12,9 +12,24 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn help_tells_all_there_is() {
     insta::assert_snapshot!("help", help(&[]));
-    for command in
-        ["init", "run", "plan", "check", "verify", "sql", "report", "config", "demo", "schema", "completions", "man"]
-    {
+    for command in [
+        "init",
+        "run",
+        "plan",
+        "load",
+        "check",
+        "verify",
+        "vacuum",
+        "registry",
+        "quarantine",
+        "sql",
+        "report",
+        "config",
+        "demo",
+        "schema",
+        "completions",
+        "man",
+    ] {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }
 }

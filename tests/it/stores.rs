@@ -76,6 +76,23 @@ async fn s3_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "Garage takes minutes to build: `make test-slow` runs it"]
+async fn garage_which_ignores_conditions_is_refused() {
+    let server = StoreServer::s3_without_conditions();
+    let lake = Lake::open(&server.location(&[])).unwrap();
+    lake.create("acme/probe/kept", "x".into()).await.unwrap();
+    let mut lab = Lab::start(tenant(100)).await;
+    let local = format!("url = \"{}\"", lab.lake().display());
+    lab.replace(&local, &format!("url = \"{}\"", server.url()));
+    lab.add(&server.configuration(server.port()));
+    let told = lab.cxlake(&["check"]).expect(2).stdout;
+    assert!(told.contains("FAIL  acme lake: racing creates"), "{told}");
+    let refused = lab.cxlake(&["run", "--date", "2024-01-01"]).expect(2);
+    assert!(refused.complaint().contains("conditional"), "{}", refused.complaint());
+    assert!(lake.list("acme/calls").await.unwrap().is_empty(), "nothing is written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn azure_conforms() {
     let server = StoreServer::azure();
     keeps_a_lake("azure", server.url(), &server.configuration(server.port()), &server.location(&[])).await;

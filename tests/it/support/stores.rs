@@ -136,13 +136,37 @@ impl StoreServer {
         let mut command = Command::new(tool("tools/bin/s3s-fs"));
         command.args(["--access-key", "test-key", "--secret-key", "test-secret", "--host", "127.0.0.1"]);
         command.args(["--port", &port.to_string()]).arg(folder.path());
-        let process = Process::start(command, port);
+        Self::s3(Process::start(command, port), port, folder, "test-key", "test-secret")
+    }
+
+    /// Garage, which ignores conditions: whoever creates what is there replaces it.
+    pub(crate) fn s3_without_conditions() -> Self {
+        let (port, rpc) = (free_port(), free_port());
+        let folder = tempfile::tempdir().unwrap();
+        let (data, secret) = (folder.path().display(), "ab".repeat(32));
+        let configuration = format!(
+            "metadata_dir = \"{data}/meta\"\ndata_dir = \"{data}/data\"\ndb_engine = \"sqlite\"\n\
+             replication_factor = 1\nrpc_secret = \"{secret}\"\nrpc_bind_addr = \"127.0.0.1:{rpc}\"\n\
+             rpc_public_addr = \"127.0.0.1:{rpc}\"\n[s3_api]\ns3_region = \"us-east-1\"\n\
+             api_bind_addr = \"127.0.0.1:{port}\"\n"
+        );
+        let file = folder.path().join("garage.toml");
+        std::fs::write(&file, configuration).unwrap();
+        let key = format!("GK{}", "ab".repeat(12));
+        let mut command = Command::new(tool("tools/bin/garage"));
+        command.arg("-c").arg(file).args(["server", "--single-node", "--default-bucket"]);
+        command.env("GARAGE_DEFAULT_ACCESS_KEY", &key).env("GARAGE_DEFAULT_SECRET_KEY", &secret);
+        command.env("GARAGE_DEFAULT_BUCKET", "lake");
+        Self::s3(Process::start(command, port), port, folder, &key, &secret)
+    }
+
+    fn s3(process: Process, port: u16, folder: TempDir, key: &str, secret: &str) -> Self {
         let options = vec![
             ("endpoint", format!("http://127.0.0.1:{port}")),
             ("allow_http", "true".to_owned()),
             ("region", "us-east-1".to_owned()),
-            ("access_key_id", "test-key".to_owned()),
-            ("secret_access_key", "test-secret".to_owned()),
+            ("access_key_id", key.to_owned()),
+            ("secret_access_key", secret.to_owned()),
         ];
         Self {
             _process: process,
