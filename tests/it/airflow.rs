@@ -52,8 +52,14 @@ fn home() -> tempfile::TempDir {
 
 /// What became of each scenario, run one after the other on one database.
 fn run(scenarios: &[Value]) -> Vec<Value> {
+    run_from(&root().join("python/examples"), scenarios)
+}
+
+/// The same of DAGs in a folder.
+fn run_from(dags: &Path, scenarios: &[Value]) -> Vec<Value> {
     let home = home();
     let mut python = airflow(home.path(), "python");
+    python.env("AIRFLOW__CORE__DAGS_FOLDER", dags);
     python.arg(root().join("tests/it/python/dags.py")).arg(json!(scenarios).to_string());
     let outcome = Outcome::of(python).expect(0);
     let lines = outcome.stdout.lines().filter(|line| line.starts_with("{\"state\""));
@@ -113,6 +119,22 @@ async fn shards_are_a_task_each_and_a_backfill_leaves_them_alone() {
     for day in ["2024-01-01", "2024-01-02", "2024-01-03"] {
         lab.compare_day(&lab.lake(), day, false);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_of_the_readme_works_as_it_stands_there() {
+    let lab = Lab::start(small()).await;
+    let [block] = crate::readme::blocks("For Airflow and other programs", "python").try_into().unwrap();
+    let mut dag = "import pendulum\nfrom airflow.sdk import DAG, Asset\nCALLS = Asset('cxlake://acme/calls')\n\
+                   with DAG('readme', schedule=None, start_date=pendulum.datetime(2024, 1, 1)):\n"
+        .to_owned();
+    dag.extend(block.lines().map(|line| format!("    {line}\n")));
+    let dags = lab.folder().join("dags");
+    std::fs::create_dir(&dags).unwrap();
+    std::fs::write(dags.join("readme.py"), dag).unwrap();
+    let ended = run_from(&dags, &[scenario(&lab, "readme", &json!({}))]);
+    assert_eq!(states(&ended[0]), [("run", "success", 1)]);
+    lab.compare_day(&lab.lake(), "2024-01-02", false);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use crate::support::{Lab, python, tenant};
 
 /// The blocks of a language in a section of the README.
-fn blocks(section: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(section: &str, language: &str) -> Vec<String> {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once(&format!("\n## {section}\n")).unwrap();
     let section = rest.split("\n## ").next().unwrap();
