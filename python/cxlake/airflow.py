@@ -7,10 +7,12 @@ that was killed is simply run again, on whatever worker.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,11 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+try:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+except ImportError:  # Airflow before 3.2
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from cxlake.binary import find_binary
 
@@ -31,6 +37,12 @@ NOT_WORTH_A_RETRY = {2, 3, 4, 6, 10}
 """Exit codes that another try would end with too: configuration, access, drift, quality, a changed lake."""
 EMPTY = 99
 """The exit code of a run that found nothing, with `empty="skip"`."""
+MOST_WINDOWS = 200
+"""Windows of a summary that are returned as XCom, and manifests of an asset's event: both are kept in Airflow's database."""
+LONGEST_WAIT = 900
+"""Seconds that a task waits itself for its retry to be worth it, where Airflow cannot (before 3.3)."""
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 LOG_LEVELS = {"TRACE": 10, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40}
 
 
@@ -58,12 +70,15 @@ if RetryPolicy is not None:
 
 
 class CxlakeRunOperator(BaseOperator):
-    """Runs `cxlake run` (or `load`, with `command`), and returns its summary as XCom.
+    """Runs `cxlake run` (or `load`, with `command`), and returns its summary as XCom: of a long one the first 200 windows,
+    and `windows_left_out`.
 
     :param config: the configuration; `cxlake.toml` of the worker's folder, or CXLAKE_CONFIG, if left out
-    :param date: one day in the tenant's zone, `{{ ds }}` for example
+    :param date: one day in the tenant's zone that is over:
+        `{{ data_interval_start.in_tz('America/New_York').to_date_string() }}`, with CronDataIntervalTimetable. Under Airflow
+        3's own `@daily`, `{{ ds }}` is the day that has just begun.
     :param window: two instants, `{{ data_interval_start }}/{{ data_interval_end }}`; a zero-width one is refused
-        (Airflow 3's own `@daily` gives one: use `date`, or CronDataIntervalTimetable)
+        (Airflow 3's own `@daily` gives one)
     :param shard: one element of `plan --json`
     :param tenants: only these tenants
     :param reports: only these reports
@@ -74,7 +89,8 @@ class CxlakeRunOperator(BaseOperator):
     :param arguments: more arguments of the command line; never secrets
     :param env: variables beside those of the worker: credentials from an Airflow connection, for example
     :param binary: the binary's path, where it is not the environment's
-    :param stop_within: seconds that the binary has to end after SIGTERM
+    :param stop_within: seconds that the binary has to end after SIGTERM. Airflow may kill the task itself earlier; the
+        binary ends then too, for it is told when its task is gone (on Linux)
 
     The first of `outlets` gets an event with the rows, manifests and run id of the task in its `extra`.
     """
@@ -102,8 +118,9 @@ class CxlakeRunOperator(BaseOperator):
         stop_within: int = 45,
         **kwargs: Any,
     ):
-        if RetryPolicy is not None:
-            kwargs.setdefault("retry_policy", CxlakeRetryPolicy())
+        # `partial` passes None.
+        if RetryPolicy is not None and kwargs.get("retry_policy") is None:
+            kwargs["retry_policy"] = CxlakeRetryPolicy()
         super().__init__(**kwargs)
         self.config = config
         self.date = date
@@ -140,7 +157,7 @@ class CxlakeRunOperator(BaseOperator):
         self.log.info("running %s", " ".join(line))
         self._process = subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-            env={**os.environ, **(self.env or {})})
+            preexec_fn=_end_with_parent if LIBC else None, env={**os.environ, **(self.env or {})})
         lines: list[str] = []
         reader = threading.Thread(target=lambda: lines.extend(self._process.stdout))
         reader.start()
@@ -167,13 +184,14 @@ class CxlakeRunOperator(BaseOperator):
             wait = (summary or {}).get("retry_after_seconds")
             if RetryPolicy is None and wait:
                 # Before Airflow 3.3 a task cannot say when its retry is worth it.
-                self.log.info("waiting %s s, as the tenant asks", wait)
-                time.sleep(wait)
+                self.log.info("the tenant asks to wait %s s; waiting at most %s s here", wait, LONGEST_WAIT)
+                time.sleep(min(wait, LONGEST_WAIT))
             raise CxlakeError(message, wait)
         if summary is None:
             raise CxlakeError("the binary printed no summary", None)
         self._tell_assets(summary, context)
-        return summary
+        return {**summary, "windows": summary["windows"][:MOST_WINDOWS],
+                "windows_left_out": max(0, len(summary["windows"]) - MOST_WINDOWS)}
 
     def _tell_assets(self, summary: dict[str, Any], context: Any) -> None:
         if not self.outlets:
@@ -183,7 +201,7 @@ class CxlakeRunOperator(BaseOperator):
             "run_id": summary["run_id"],
             "rows": sum(window["rows"]["accepted"] or 0 for window in windows),
             "quarantined": sum(window["rows"]["quarantined"] or 0 for window in windows),
-            "manifests": [window["manifest"] for window in windows if window["manifest"]],
+            "manifests": [window["manifest"] for window in windows if window["manifest"]][:MOST_WINDOWS],
         }
         context["outlet_events"][self.outlets[0]].extra.update(extra)
 
@@ -210,6 +228,11 @@ class CxlakeRunOperator(BaseOperator):
             process.wait(self.stop_within)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _end_with_parent() -> None:
+    """Has this process sent SIGTERM when its parent is gone: a task that is killed must not leave a run behind."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _summary(lines: Sequence[str]) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 //! One function a command: from arguments to a result that is shown, and an exit code.
 
+use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::lineage::RunLineage;
 use super::{examples, render, signals, telemetry};
 use crate::cxone::Surroundings;
 use crate::report::run_page;
-use crate::run::summary::Summary;
+use crate::run::summary::{RunStatus, Summary};
 use crate::run::{
     self, Engine, Environment, LoadRequest, Metric, OpenWarehouses, RunRecord, RunReport, VacuumRequest,
     prometheus_text,
@@ -26,6 +27,9 @@ use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
 
 /// How long an interrupted process waits for warehouses to end what they do for it.
 const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long it waits for whoever is told of its end: what stops a container kills it after ten seconds.
+const INTERRUPTED_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
     Environment {
@@ -91,20 +95,42 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
     }
     let report = RunReport::new(&record, summary, started_at.clone(), &environment);
     let metrics = metrics(&report, &environment, command.metrics_file.as_deref());
-    // Each of them has its own patience, and an interrupted process has little time.
-    tokio::join!(
-        lineage.end(&report, &record),
-        run::keep_run_report(&record, &report, &run_page),
-        telemetry::end(span, &report.summary, metrics)
-    );
+    let tell = async {
+        tokio::join!(
+            lineage.end(&report, &record),
+            run::keep_run_report(&record, &report, &run_page),
+            telemetry::end(span, &report.summary, metrics)
+        )
+    };
+    while_patient(&report.summary, tell).await;
     show_summary(&report.summary, command.summary_file.as_deref())
+}
+
+/// Tells others of a run that is over, each with a patience of its own. An interrupted process has less
+/// time, and a signal ends what is left.
+async fn while_patient<T>(summary: &Summary, tell: impl Future<Output = T>) {
+    let told = signals::unless_interrupted(async {
+        match summary.status {
+            RunStatus::Interrupted => tokio::time::timeout(INTERRUPTED_PATIENCE, tell).await.is_ok(),
+            _ => {
+                tell.await;
+                true
+            }
+        }
+    });
+    if !matches!(told.await, Ok(true)) {
+        tracing::warn!("the process is to end: not all were told of the run");
+    }
 }
 
 /// What a run says in numbers, which is written to a file too where one is named.
 fn metrics(report: &RunReport, environment: &Environment, file: Option<&Path>) -> Vec<Metric> {
     let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
     let metrics = run::metrics(report, now);
-    write_aside("metrics", file, &prometheus_text(&metrics));
+    let mut text = prometheus_text(&metrics);
+    let before = file.filter(|_| report.summary.exit_code != 0).and_then(|file| std::fs::read_to_string(file).ok());
+    text.extend(before.as_deref().and_then(run::last_success_of));
+    write_aside("metrics", file, &text);
     metrics
 }
 
@@ -126,7 +152,7 @@ pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
     let summary = ended(work.instrument(span.clone()), &environment, &record).await;
     let report = RunReport::new(&record, summary, started_at, &environment);
     let metrics = metrics(&report, &environment, command.metrics_file.as_deref());
-    telemetry::end(span, &report.summary, metrics).await;
+    while_patient(&report.summary, telemetry::end(span, &report.summary, metrics)).await;
     show_summary(&report.summary, command.summary_file.as_deref())
 }
 
@@ -149,15 +175,34 @@ pub(super) async fn ended(
     record.summary()
 }
 
-/// Writes what a run says to a file too. A file that cannot be written fails no run.
+/// Writes what a run says to a file too, which never holds a part of it: others read it at any time. A
+/// file that cannot be written fails no run.
 fn write_aside(what: &str, file: Option<&Path>, text: &str) {
     let Some(file) = file else { return };
-    if let Err(error) = std::fs::write(file, text) {
+    if let Err(error) = write_whole(file, text) {
         render::error(
             &format!("failed to write the {what} to {}: {error}", file.display()),
             Some("the summary on stdout holds"),
         );
     }
+}
+
+fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
+    // A pipe or a device is no file to be replaced.
+    if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return std::fs::write(file, text);
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut written = tempfile::Builder::new().prefix(".cxlake-").permissions(readable_by_all()).tempfile_in(folder)?;
+    written.write_all(text.as_bytes())?;
+    written.persist(file)?;
+    Ok(())
+}
+
+/// As a file that is simply written is, without what the umask takes.
+fn readable_by_all() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::Permissions::from_mode(0o666)
 }
 
 /// Shows the failure to people and the summary to programs: as the last line of stdout.

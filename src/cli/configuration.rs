@@ -20,7 +20,7 @@ const ENVIRONMENT: &str = include_str!("templates/env.example");
 
 #[derive(Debug, Args)]
 pub(super) struct InitCommand {
-    /// Write over what is there
+    /// Write over a configuration that is there
     #[arg(long, env = "CXLAKE_FORCE", value_parser = BoolishValueParser::new())]
     force: bool,
 }
@@ -36,10 +36,11 @@ pub(super) enum ConfigCommand {
 }
 
 pub(super) fn init(global: &Global, command: &InitCommand) -> u8 {
-    finish(write_templates(&global.config, command.force).map(|()| {
+    finish(write_templates(&global.config, command.force).map(|example_written| {
         let configuration = global.config.display();
+        let example = if example_written { "" } else { " (it was there already, and is as it was)" };
         render::text(&format!(
-            "Wrote {configuration} and .env.example beside it. Next:\n  1. In {configuration}, name your tenant, its \
+            "Wrote {configuration} and .env.example beside it{example}. Next:\n  1. In {configuration}, name your tenant, its \
              region and your lake.\n  2. Set CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, as .env.example shows.\n  3. \
              cxlake check\n  4. cxlake run --date 2024-01-01\nWithout a tenant at hand: cxlake demo\n"
         ));
@@ -47,15 +48,21 @@ pub(super) fn init(global: &Global, command: &InitCommand) -> u8 {
     }))
 }
 
-fn write_templates(configuration: &Path, force: bool) -> Result<(), Failure> {
-    let environment = configuration.with_file_name(".env.example");
-    if !force && let Some(there) = [configuration, &environment].into_iter().find(|path| path.exists()) {
-        return Err(Failure::configuration(format!("write {}: it is there already", there.display()))
+/// Writes the configuration, and the example of variables where there is none: one that is there may
+/// be of something else. Whether the example was written.
+fn write_templates(configuration: &Path, force: bool) -> Result<bool, Failure> {
+    if !force && configuration.exists() {
+        return Err(Failure::configuration(format!("write {}: it is there already", configuration.display()))
             .hint("name another with --config, or write over it with --force"));
     }
     let text: String = CONFIGURATION.lines().map(|line| format!("{}\n", line.replacen("#: ", "# ", 1))).collect();
     write(configuration, &text, force)?;
-    write(&environment, ENVIRONMENT, force)
+    let example = configuration.with_file_name(".env.example");
+    if example.exists() {
+        return Ok(false);
+    }
+    write(&example, ENVIRONMENT, false)?;
+    Ok(true)
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {

@@ -31,6 +31,19 @@ pub struct ReportRequest {
     pub to: String,
     /// The tenant's zone.
     pub time_zone: String,
+    /// What the log calls it.
+    pub label: RequestLabel,
+}
+
+/// What the configuration calls a tenant and its report, and the window's name.
+#[derive(Clone, Debug)]
+pub struct RequestLabel {
+    /// The tenant.
+    pub tenant: String,
+    /// The report.
+    pub report: String,
+    /// The window.
+    pub window: String,
 }
 
 /// The log's target for pages: a line each.
@@ -152,7 +165,9 @@ impl ReportReader {
         let duration = self.client.monotonic().saturating_duration_since(began);
         tracing::info!(
             target: PAGE_LOG,
-            report = request.report,
+            tenant = request.label.tenant,
+            report = request.label.report,
+            window = request.label.window,
             page = place.offset(),
             rows = answer.page.record_count(),
             bytes = answer.page.body.len(),

@@ -15,7 +15,7 @@ mod tenant;
 mod token;
 
 pub use client::{Client, Surroundings};
-pub use data_download::{PAGE_LOG, PageAnswer, Place, ReportReader, ReportRequest};
+pub use data_download::{PAGE_LOG, PageAnswer, Place, ReportReader, ReportRequest, RequestLabel};
 pub use envelope::{Envelope, split_page};
 pub use http::ApiCounts;
 pub use tenant::{Quota, Tenant};

@@ -114,13 +114,17 @@ impl Lineage<'_> {
             .filter(|column| column.requested)
             .map(|column| json!({ "name": field(column), "type": column.column_type.to_string() }))
             .collect();
-        let sum =
-            |of: fn(&WindowSummary) -> Option<u64>| windows.iter().filter_map(|(window, _)| of(window)).sum::<u64>();
-        let (expected, fetched) = (sum(|window| window.rows.expected), sum(|window| window.rows.fetched));
-        let mut assertions = vec![json!({
-            "assertion": "row_count", "success": expected == fetched, "severity": "error",
-            "expected": expected.to_string(), "actual": fetched.to_string(),
-        })];
+        let known: Vec<(u64, u64)> =
+            windows.iter().filter_map(|(window, _)| Some((window.rows.expected?, window.rows.fetched?))).collect();
+        let mut assertions = Vec::new();
+        if !known.is_empty() {
+            let expected: u64 = known.iter().map(|(expected, _)| expected).sum();
+            let fetched: u64 = known.iter().map(|(_, fetched)| fetched).sum();
+            assertions.push(json!({
+                "assertion": "row_count", "success": expected == fetched, "severity": "error",
+                "expected": expected.to_string(), "actual": fetched.to_string(),
+            }));
+        }
         let rejects = windows.iter().filter_map(|(_, details)| details.as_ref()).flat_map(|details| &details.rejects);
         assertions.extend(rejects.map(|rejects| {
             json!({
@@ -128,15 +132,17 @@ impl Lineage<'_> {
                 "success": false, "severity": "warn", "expected": "0", "actual": rejects.records.to_string(),
             })
         }));
-        let assertions = json!({ "assertions": assertions });
-        json!({
-            "namespace": namespace,
-            "name": name,
-            "facets": { "schema": facet("1-2-0", "SchemaDatasetFacet", json!({ "fields": fields })) },
-            "inputFacets": {
-                "dataQualityAssertions": facet("1-1-0", "DataQualityAssertionsDatasetFacet", assertions),
-            },
-        })
+        let mut input = json!({ "namespace": namespace, "name": name, "facets": {}, "inputFacets": {} });
+        // A run that never came to know the columns says nothing of them.
+        if !columns.is_empty() {
+            input["facets"]["schema"] = facet("1-2-0", "SchemaDatasetFacet", json!({ "fields": fields }));
+        }
+        if !assertions.is_empty() {
+            let assertions = json!({ "assertions": assertions });
+            input["inputFacets"]["dataQualityAssertions"] =
+                facet("1-1-0", "DataQualityAssertionsDatasetFacet", assertions);
+        }
+        input
     }
 
     fn outputs(&self, columns: &[Column], windows: &[&WindowSummary]) -> Value {
@@ -156,15 +162,17 @@ impl Lineage<'_> {
             })
         };
         let mut data = output("data", sum(|window| window.rows.accepted));
-        let fields = columns.iter().map(|column| {
-            json!({
-                "name": column.name, "type": column.column_type.to_string(), "description": column.display_name,
-            })
-        });
-        let fields = json!({ "fields": fields.collect::<Vec<_>>() });
-        data["facets"]["schema"] = facet("1-2-0", "SchemaDatasetFacet", fields);
-        data["facets"]["columnLineage"] =
-            facet("1-2-0", "ColumnLineageDatasetFacet", json!({ "fields": self.column_lineage(columns) }));
+        if !columns.is_empty() {
+            let fields = columns.iter().map(|column| {
+                json!({
+                    "name": column.name, "type": column.column_type.to_string(), "description": column.display_name,
+                })
+            });
+            let fields = json!({ "fields": fields.collect::<Vec<_>>() });
+            data["facets"]["schema"] = facet("1-2-0", "SchemaDatasetFacet", fields);
+            data["facets"]["columnLineage"] =
+                facet("1-2-0", "ColumnLineageDatasetFacet", json!({ "fields": self.column_lineage(columns) }));
+        }
         if let Some(version) = windows.iter().filter_map(|window| window.registry_version).max() {
             let version = json!({ "datasetVersion": version.to_string() });
             data["facets"]["version"] = facet("1-0-1", "DatasetVersionDatasetFacet", version);

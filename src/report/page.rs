@@ -24,7 +24,12 @@ pub fn lake_page(title: &str, report: &LakeReport, masks: &[String]) -> String {
             @if let Some(hours) = &report.hours {
                 section { h2 { "Rows by hour of the tenant's day" } (rows_by_hour(hours)) }
             }
-            section { h2 { "Runs" } (runs(&report.runs)) }
+            section {
+                h2 { "Runs" } (runs(&report.runs))
+                @if report.runs_not_looked_at > 0 {
+                    p .none { "The newest ones; " (count(report.runs_not_looked_at as u64)) " older ones are in the lake." }
+                }
+            }
             section { h2 { "Where the time went" } (stages(&report.runs)) }
             section { h2 { "Reconciliation by window" } (windows(report)) }
             section { h2 { "Rejects" } (rejects(&report.rejects)) (examples(&report.examples, masks)) }
@@ -116,8 +121,11 @@ fn known(number: Option<u64>) -> Markup {
 
 fn totals(report: &LakeReport) -> Markup {
     let sum = |of: fn(&ReportedWindow) -> u64| report.windows.iter().map(of).sum::<u64>();
-    let failed = report.runs.iter().filter(|run| run.summary.exit_code != 0).count() as u64;
-    let throttled = report.runs.iter().map(|run| run.summary.api.throttled).sum();
+    // A run of several tenants has a report for each of them.
+    let runs: BTreeMap<&str, &RunReport> = report.runs.iter().map(|run| (run.summary.run_id.as_str(), run)).collect();
+    let is_failed = |id: &str| report.runs.iter().any(|run| run.summary.run_id == id && run.summary.exit_code != 0);
+    let failed = runs.keys().filter(|id| is_failed(id)).count() as u64;
+    let throttled = runs.values().map(|run| run.summary.api.throttled).sum();
     let bytes = report.windows.iter().map(|window| window.done.data.proof.bytes + window.done.quarantine.proof.bytes);
     let tiles = [
         ("windows", count(report.windows.len() as u64)),
@@ -125,7 +133,7 @@ fn totals(report: &LakeReport) -> Markup {
         ("quarantined", count(sum(|window| window.done.rows.quarantined))),
         ("duplicates", count(sum(|window| window.done.rows.duplicates))),
         ("bytes", count(bytes.sum())),
-        ("runs", count(report.runs.len() as u64)),
+        ("runs", count(runs.len() as u64)),
         ("runs that failed", count(failed)),
         ("answers 429", count(throttled)),
     ];

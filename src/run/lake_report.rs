@@ -23,14 +23,16 @@ use crate::vocabulary::{Failure, snake_case};
 const MOST_RUNS: usize = 200;
 /// Rejects that are shown as they were sent: the first of so many rules and places.
 const MOST_EXAMPLES: usize = 20;
-/// Data that is read to count its hours; windows beyond it are left out there.
+/// Data that is read to count its hours; windows beyond it are left out there, but never the newest.
 const MOST_HOUR_BYTES: u64 = 256 << 20;
 
 /// Some days of some reports.
 #[derive(Clone, Debug, Default)]
 pub struct LakeReport {
-    /// Runs, oldest first.
+    /// Runs, oldest first: of each tenant, for a run of several has a report for each.
     pub runs: Vec<RunReport>,
+    /// Older runs that were not looked at, for there were enough.
+    pub runs_not_looked_at: usize,
     /// Committed windows, in the order of time.
     pub windows: Vec<ReportedWindow>,
     /// Accepted rows by the hour of the tenant's day in which they began; `None` where no report has
@@ -77,12 +79,14 @@ pub async fn lake_report(
     let lake = &preflight.lake;
     let found = committed::find(settings, selection, days, lake).await?;
     let mut report = LakeReport { hours: hours(lake, &found).await?, ..LakeReport::default() };
+    let meant = |at: &str| at.parse::<DateTime<Utc>>().is_ok_and(|at| days.contains(at.date_naive()));
     for tenant in request::by_tenant(&selection.reports(settings)?).into_keys() {
-        report.runs.extend(kept_runs(lake, tenant, MOST_RUNS).await?);
+        let is_meant = |run: &RunReport| meant(&run.started_at) || is_of_days(run, days);
+        let kept = kept_runs(lake, tenant, &is_meant, MOST_RUNS).await?;
+        report.runs.extend(kept.runs);
+        report.runs_not_looked_at += kept.not_looked_at;
         report.drift.extend(preflight.registry(settings, tenant)?.events().await?);
     }
-    let meant = |at: &str| at.parse::<DateTime<Utc>>().is_ok_and(|at| days.contains(at.date_naive()));
-    report.runs.retain(|run| meant(&run.started_at) || is_of_days(run, days));
     report.runs.sort_by(|left, right| left.started_at.cmp(&right.started_at));
     report.drift.retain(|event| meant(&event.at));
     report.drift.sort_by(|left, right| left.at.cmp(&right.at));
@@ -125,11 +129,12 @@ async fn hours(lake: &Lake, found: &[CommittedWindow<'_>]) -> Result<Option<Hour
     let folder = WorkFolder::create()?;
     let (mut counts, mut bytes) = (HourCounts::default(), 0);
     for (found, column) in with_time.into_iter().rev() {
-        bytes += found.done.data.proof.bytes;
-        if bytes > MOST_HOUR_BYTES {
+        let with_this = bytes + found.done.data.proof.bytes;
+        if with_this > MOST_HOUR_BYTES && counts.windows > 0 {
             counts.left_out += 1;
             continue;
         }
+        bytes = with_this;
         let commit = WindowCommit { lake, address: &found.address };
         let object = commit.fetch(ObjectKind::Data, folder.path()).await?;
         let column = snake_case(column);

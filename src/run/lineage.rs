@@ -53,19 +53,20 @@ impl LineageTargets {
         })
     }
 
-    /// Tells of events; what cannot be told is in the log.
+    /// Tells of events; what cannot be told is in the log. The file has all of them, whatever the server
+    /// takes.
     pub async fn tell(&self, events: &[Value]) {
-        for event in events {
-            let text = event.to_string();
-            if let Some(file) = &self.file {
-                let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
-                if let Err(error) = opened.and_then(|mut file| file.write_all(format!("{text}\n").as_bytes())) {
-                    tracing::warn!(file = %file.display(), %error, "a lineage event was not written");
-                }
+        if let Some(file) = &self.file {
+            let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+            if let Err(error) = opened.and_then(|mut file| file.write_all(lines.as_bytes())) {
+                tracing::warn!(file = %file.display(), %error, "lineage events were not written");
             }
-            let Some(url) = &self.url else { continue };
-            let token = self.token.as_ref().map(crate::vocabulary::Secret::reveal);
-            if let Err(reason) = post(url, token, text, Duration::from_secs(ALERT_TIMEOUT_SECS)).await {
+        }
+        let Some(url) = &self.url else { return };
+        let token = self.token.as_ref().map(crate::vocabulary::Secret::reveal);
+        for event in events {
+            if let Err(reason) = post(url, token, event.to_string(), Duration::from_secs(ALERT_TIMEOUT_SECS)).await {
                 tracing::warn!(reason, "lineage events were not taken: the rest is not sent");
                 return;
             }

@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 use super::run_report::{RunReport, StageMilliseconds};
 use super::summary::WindowSummary;
 
+/// Alerts are about its age, so a run that failed must not take it away.
+const LAST_SUCCESS: &str = "cxlake_last_success_timestamp_seconds";
+
 /// One metric of the last run: a gauge, for each run begins anew. Labels are bounded: tenants, reports,
 /// outcomes, rules, stages; never metrics of the tenant or agents.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +50,7 @@ pub fn metrics(report: &RunReport, now: u64) -> Vec<Metric> {
         metric("cxlake_api_retries", "Tries after the first of the last run.", alone(number(api.retries))),
     ];
     if summary.exit_code == 0 {
-        let name = "cxlake_last_success_timestamp_seconds";
-        metrics.push(metric(name, "When a run last succeeded.", alone(number(now))));
+        metrics.push(metric(LAST_SUCCESS, "When a run last succeeded.", alone(number(now))));
     }
     metrics.retain(|metric| !metric.samples.is_empty());
     metrics
@@ -60,12 +62,24 @@ pub fn prometheus_text(metrics: &[Metric]) -> String {
     for Metric { name, help, samples } in metrics {
         let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
         for (labels, value) in samples {
-            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
             let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             let _infallible = writeln!(text, "{name}{labels} {value}");
         }
     }
     text
+}
+
+/// The value of a label, as the format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// What a run that failed leaves as it was: when one last succeeded, as the text before it has it.
+pub fn last_success_of(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(LAST_SUCCESS)).collect();
+    (!lines.is_empty()).then(|| lines.join("\n") + "\n")
 }
 
 fn metric(name: &'static str, help: &'static str, samples: Vec<(Labels, f64)>) -> Metric {

@@ -44,7 +44,7 @@ pub use committed::CommittedDays;
 pub use lake_report::{HourCounts, LakeReport, ReportedWindow, lake_report};
 pub use lineage::LineageTargets;
 pub use load::{LoadRequest, load};
-pub use metrics::{Labels, Metric, metrics, prometheus_text};
+pub use metrics::{Labels, Metric, last_success_of, metrics, prometheus_text};
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
 pub use quarantine_review::{QuarantineRequest, Reject, RejectCount, count_rejects, read_rejects};
 pub use registry_review::{
@@ -123,6 +123,10 @@ impl RunRecord {
 
     fn lake(&self) -> Option<Lake> {
         self.update(|builder| builder.lake())
+    }
+
+    fn has_several_tenants(&self) -> bool {
+        self.update(|builder| builder.has_several_tenants())
     }
 
     fn details(&self) -> Vec<WindowDetails> {

@@ -316,6 +316,11 @@ impl TenantReady {
             from: window.first_instant(),
             to: window.last_instant(),
             time_zone: self.time_zone.name().to_owned(),
+            label: cxone::RequestLabel {
+                tenant: report.tenant.clone(),
+                report: report.name.clone(),
+                window: window.name(),
+            },
         }
     }
 

@@ -8,17 +8,18 @@ use cxlake_sinks::lake::{Lake, tenant_folder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::summary::Summary;
+use super::summary::{RunStatus, Summary, WindowStatus, WindowSummary};
 use super::{Environment, RunRecord};
 use crate::pipeline::StageTimes;
-use crate::vocabulary::{Failure, RejectTally};
+use crate::vocabulary::{Failure, FailureKind, RejectTally};
 
 /// The format of run reports.
 pub const RUN_FORMAT: &str = "cxlake.run/1";
 /// How long the lake may take for a run's report: the run itself is over.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A run as it is kept for one tenant: of the others' windows and drift it holds nothing.
+/// A run as it is kept for one tenant: how its own windows ended, and nothing of the others'. What was
+/// asked of tenants (`api`) is the whole run's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "cxlake run report")]
 pub struct RunReport {
@@ -111,7 +112,7 @@ impl RunReport {
     }
 
     /// The same without what is of other tenants.
-    fn of_tenant(&self, tenant: &str) -> Self {
+    fn of_tenant(&self, tenant: &str, is_one_of_several: bool) -> Self {
         let mut report = self.clone();
         let mut is_own = report.summary.windows.iter().map(|window| window.tenant == tenant).collect::<Vec<_>>();
         is_own.resize(report.details.len().max(is_own.len()), false);
@@ -120,6 +121,9 @@ impl RunReport {
         let mut details = is_own.iter();
         report.details.retain(|_| details.next().copied().unwrap_or_default());
         report.summary.drift.retain(|event| event.tenant == tenant);
+        if is_one_of_several {
+            report.summary = of_own_windows(report.summary, tenant);
+        }
         report
     }
 
@@ -130,12 +134,41 @@ impl RunReport {
     }
 }
 
+/// The summary of one tenant of several: how its own windows ended. An interruption is everybody's.
+fn of_own_windows(mut summary: Summary, tenant: &str) -> Summary {
+    summary.warnings.retain(|warning| warning.starts_with(&format!("{tenant} ")));
+    if summary.status == RunStatus::Interrupted {
+        return summary;
+    }
+    let is_there = |window: &&WindowSummary| {
+        matches!(window.status, WindowStatus::Committed | WindowStatus::Unchanged | WindowStatus::Empty)
+    };
+    let there = summary.windows.iter().filter(is_there).count();
+    let is_empty = summary.windows.iter().all(|window| window.status == WindowStatus::Empty);
+    let own = summary.windows.iter().find_map(|window| {
+        let of_load = || window.load.iter().flatten().find_map(|(_, load)| load.error.as_ref());
+        window.error.as_ref().or_else(of_load)
+    });
+    (summary.status, summary.exit_code, summary.error) = match own.cloned() {
+        // What kept the others from being begun is the run's own failure.
+        None if there < summary.windows.len() => return summary,
+        None if is_empty => (RunStatus::Empty, 0, None),
+        None => (RunStatus::Ok, 0, None),
+        Some(error) => {
+            let kind = serde_json::from_value::<FailureKind>(error.kind.as_str().into());
+            let status = if there > 0 { RunStatus::Partial } else { RunStatus::Failed };
+            (status, kind.map_or(summary.exit_code, FailureKind::exit_code), Some(error))
+        }
+    };
+    summary
+}
+
 /// Keeps a run's report in its lake, for each tenant whose windows it came to: as JSON, and as the page
 /// that `page` makes of it. A run that was refused before its first window leaves the lake as it is, and
 /// a report that cannot be kept fails no run.
 pub async fn keep_run_report(record: &RunRecord, report: &RunReport, page: &(dyn Fn(&RunReport) -> String + Sync)) {
     let Some(lake) = record.lake() else { return };
-    let kept = tokio::time::timeout(PATIENCE, keep(&lake, report, page)).await;
+    let kept = tokio::time::timeout(PATIENCE, keep(&lake, report, record.has_several_tenants(), page)).await;
     match kept {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::warn!(error = %failure, "the run's report was not kept in the lake"),
@@ -143,10 +176,15 @@ pub async fn keep_run_report(record: &RunRecord, report: &RunReport, page: &(dyn
     }
 }
 
-async fn keep(lake: &Lake, report: &RunReport, page: &(dyn Fn(&RunReport) -> String + Sync)) -> Result<(), Failure> {
+async fn keep(
+    lake: &Lake,
+    report: &RunReport,
+    several: bool,
+    page: &(dyn Fn(&RunReport) -> String + Sync),
+) -> Result<(), Failure> {
     let tenants: BTreeSet<&str> = report.summary.windows.iter().map(|window| window.tenant.as_str()).collect();
     for tenant in tenants {
-        let report = report.of_tenant(tenant);
+        let report = report.of_tenant(tenant, several);
         let json =
             serde_json::to_vec(&report).map_err(|error| Failure::defect(format!("write the run's report: {error}")))?;
         let key = |ending: &str| format!("{}/{}.{ending}", runs_folder(tenant), report.name());
@@ -160,18 +198,36 @@ fn runs_folder(tenant: &str) -> String {
     format!("{}/runs", tenant_folder(tenant))
 }
 
-/// The reports of a tenant's newest runs, `most` at most, oldest first. One that cannot be read is left
-/// out, with a warning.
-pub(super) async fn kept_runs(lake: &Lake, tenant: &str, most: usize) -> Result<Vec<RunReport>, Failure> {
+/// Reports of runs.
+#[derive(Debug, Default)]
+pub(super) struct KeptRuns {
+    /// Those that are meant, oldest first.
+    pub(super) runs: Vec<RunReport>,
+    /// Older ones, of which nothing is known.
+    pub(super) not_looked_at: usize,
+}
+
+/// The reports of a tenant's newest runs that are meant, `most` at most. One that cannot be read is
+/// left out, with a warning.
+pub(super) async fn kept_runs(
+    lake: &Lake,
+    tenant: &str,
+    is_meant: &(dyn Fn(&RunReport) -> bool + Sync),
+    most: usize,
+) -> Result<KeptRuns, Failure> {
     let listed = lake.list(&runs_folder(tenant)).await?;
-    let keys: Vec<String> = listed.into_iter().map(|(key, _)| key).filter(|key| key.ends_with(".json")).collect();
-    let mut reports = Vec::new();
-    for key in keys.iter().skip(keys.len().saturating_sub(most)) {
-        let content = lake.get(key).await?.unwrap_or_default();
+    let mut keys: Vec<String> = listed.into_iter().map(|(key, _)| key).filter(|key| key.ends_with(".json")).collect();
+    let mut runs = Vec::new();
+    while runs.len() < most
+        && let Some(key) = keys.pop()
+    {
+        let content = lake.get(&key).await?.unwrap_or_default();
         match serde_json::from_slice(&content) {
-            Ok(report) => reports.push(report),
-            Err(error) => tracing::warn!(run = lake.uri(key), %error, "the report of a run cannot be read"),
+            Ok(report) if is_meant(&report) => runs.push(report),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(run = lake.uri(&key), %error, "the report of a run cannot be read"),
         }
     }
-    Ok(reports)
+    runs.reverse();
+    Ok(KeptRuns { runs, not_looked_at: keys.len() })
 }

@@ -170,6 +170,11 @@ impl SummaryBuilder {
         self.clients.push(client);
     }
 
+    /// Whether the run is of more than one tenant.
+    pub(super) fn has_several_tenants(&self) -> bool {
+        self.clients.len() > 1
+    }
+
     /// A window is being read.
     pub(super) fn window_begun(&mut self, index: usize) {
         self.in_progress = Some(index);

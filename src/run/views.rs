@@ -1,5 +1,7 @@
 //! `sql`: views of the reports for an engine, from the newest registry version.
 
+use std::collections::BTreeMap;
+
 use cxlake_sinks::lake::{Lake, report_folder, tenant_folder};
 use url::Url;
 
@@ -39,38 +41,116 @@ impl Engine {
 /// The views of the reports that `request` names, as one SQL text. The tenants are not called.
 ///
 /// # Errors
-/// Where nothing of a report was committed yet, and for a lake or a warehouse that the engine has no
-/// way to.
+/// Where nothing of any report was committed yet, where two views would have one name, and for a lake
+/// or a warehouse that the engine has no way to.
 pub async fn views(settings: &Settings, request: &RunRequest, engine: Engine) -> Result<String, Failure> {
     let reports = request.reports(settings)?;
     let preflight = Preflight::open_to_read(settings)?;
-    let mut views = Vec::new();
+    let mut made = Made::default();
     for (tenant, reports) in by_tenant(&reports) {
         let registry = preflight.registry(settings, tenant)?.newest().await?.ok_or_else(|| {
             Failure::configuration(format!("find the columns of the reports of {tenant}: its registry is empty"))
                 .hint("run a window first, or make the first version with `cxlake registry sync`")
         })?;
         for report in reports {
-            let view = view(report, &registry)?;
-            views.extend(match engine {
-                Engine::DuckDb => vec![sql::duckdb(&view, &duckdb_url(&preflight.lake, &report_key(report)))],
-                Engine::Athena => vec![sql::athena(&view, &s3_url(&preflight.lake, &report_key(report))?)],
-                Engine::BigQuery | Engine::Snowflake => beside_tables(settings, report, &view, engine),
-            });
+            made.report(settings, &preflight.lake, engine, report, &view(report, &registry)?).await?;
         }
         if engine == Engine::DuckDb {
-            let files = format!("{}/{METRIC_CATALOG}/*.parquet", tenant_folder(tenant));
-            views.push(sql::duckdb_catalog(tenant, &duckdb_url(&preflight.lake, &files)));
+            made.catalog(&preflight.lake, tenant).await?;
         }
     }
-    if views.is_empty() {
-        let name = engine.name();
-        return Err(Failure::configuration(format!(
-            "find a table in {name}: no report of that choice is loaded there"
-        ))
-        .hint("name a warehouse of that kind in the report: load = [\"NAME\"]; `cxlake init` writes an example"));
+    if made.names.is_empty() {
+        return Err(made.nothing(engine));
     }
-    Ok(format!("{}{}", preamble(&preflight.lake, engine), views.join("\n")))
+    Ok(format!("{}{}", preamble(settings, &preflight.lake, engine), made.texts.join("\n")))
+}
+
+/// What has been made so far.
+#[derive(Default)]
+struct Made {
+    texts: Vec<String>,
+    /// Tables and views by their names in lower case, which engines do not tell apart from others, and
+    /// what each is of.
+    names: BTreeMap<String, String>,
+    /// What has no view, for nothing was committed.
+    empty: Vec<String>,
+}
+
+impl Made {
+    async fn report(
+        &mut self,
+        settings: &Settings,
+        lake: &Lake,
+        engine: Engine,
+        report: &ReportSettings,
+        view: &View,
+    ) -> Result<(), Failure> {
+        let of = format!("reports.{}", report.name);
+        match engine {
+            Engine::DuckDb => {
+                // DuckDB opens the files of a view when it is made.
+                let data = format!("{}/data", report_key(report));
+                if self.is_committed(lake, &data, &of).await? {
+                    let rejects = format!("{}_quarantine", view.report);
+                    self.take(&of, &[&view.report, &rejects])?;
+                    self.texts.push(sql::duckdb(view, &duckdb_url(lake, &report_key(report))));
+                }
+            }
+            Engine::Athena => {
+                self.take(&of, &[&view.table, &view.beside_table()])?;
+                self.texts.push(sql::athena(view, &s3_url(lake, &report_key(report))?));
+            }
+            Engine::BigQuery | Engine::Snowflake => {
+                for (warehouse, text) in beside_tables(settings, report, view, engine) {
+                    let in_warehouse = |name: &str| format!("{warehouse}.{name}");
+                    self.take(&of, &[&in_warehouse(&view.table), &in_warehouse(&view.beside_table())])?;
+                    self.texts.push(text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn catalog(&mut self, lake: &Lake, tenant: &str) -> Result<(), Failure> {
+        let folder = format!("{}/{METRIC_CATALOG}", tenant_folder(tenant));
+        let of = format!("the metric catalog of {tenant}");
+        if self.is_committed(lake, &folder, &of).await? {
+            self.take(&of, &[&format!("{tenant}_metric_catalog")])?;
+            self.texts.push(sql::duckdb_catalog(tenant, &duckdb_url(lake, &format!("{folder}/*.parquet"))));
+        }
+        Ok(())
+    }
+
+    async fn is_committed(&mut self, lake: &Lake, folder: &str, of: &str) -> Result<bool, Failure> {
+        let is_committed = !lake.list(folder).await?.is_empty();
+        if !is_committed {
+            self.texts.push(format!("-- No view of {of}: nothing of it is in the lake yet.\n"));
+            self.empty.push(of.to_owned());
+        }
+        Ok(is_committed)
+    }
+
+    fn take(&mut self, of: &str, names: &[&str]) -> Result<(), Failure> {
+        for name in names {
+            if let Some(other) = self.names.insert(name.to_lowercase(), of.to_owned()) {
+                return Err(Failure::configuration(format!("name the views: {other} and {of} both need \"{name}\""))
+                    .hint("choose one of them with --report, or give one another name"));
+            }
+        }
+        Ok(())
+    }
+
+    fn nothing(&self, engine: Engine) -> Failure {
+        if self.empty.is_empty() {
+            let engine = engine.name();
+            return Failure::configuration(format!(
+                "find a table in {engine}: no report of that choice is loaded there"
+            ))
+            .hint("name a warehouse of that kind in the report: load = [\"NAME\"]; `cxlake init` writes an example");
+        }
+        Failure::configuration(format!("make views: nothing of {} is in the lake yet", self.empty.join(", ")))
+            .hint("run a window first")
+    }
 }
 
 fn report_key(report: &ReportSettings) -> String {
@@ -91,14 +171,20 @@ fn view(report: &ReportSettings, registry: &RegistryVersion) -> Result<View, Fai
     })
 }
 
-fn beside_tables(settings: &Settings, report: &ReportSettings, view: &View, engine: Engine) -> Vec<String> {
-    let loaded = report.load.iter().filter_map(|name| settings.warehouses.get(name));
-    let views = loaded.filter_map(|warehouse| match (&warehouse.kind, engine) {
+/// The views in each warehouse of that engine's, by the warehouse's name.
+fn beside_tables<'a>(
+    settings: &Settings,
+    report: &'a ReportSettings,
+    view: &View,
+    engine: Engine,
+) -> Vec<(&'a str, String)> {
+    let loaded = report.load.iter().filter_map(|name| Some((name.as_str(), settings.warehouses.get(name)?)));
+    let views = loaded.filter_map(|(name, warehouse)| match (&warehouse.kind, engine) {
         (WarehouseKind::BigQuery { file, .. }, Engine::BigQuery) => {
-            Some(sql::bigquery(view, &format!("{}.{}", file.project, file.dataset)))
+            Some((name, sql::bigquery(view, &format!("{}.{}", file.project, file.dataset))))
         }
         (WarehouseKind::Snowflake { file, .. }, Engine::Snowflake) => {
-            Some(sql::snowflake(view, [&file.database, &file.schema]))
+            Some((name, sql::snowflake(view, [&file.database, &file.schema])))
         }
         _ => None,
     });
@@ -129,18 +215,37 @@ fn s3_url(lake: &Lake, key: &str) -> Result<String, Failure> {
         .hint("`cxlake sql duckdb` makes views over any lake"))
 }
 
-/// What an engine needs before it can read the lake.
-fn preamble(lake: &Lake, engine: Engine) -> &'static str {
+/// What an engine needs before it can read the lake. A persistent secret is made once, and is there
+/// whenever the views are.
+fn preamble(settings: &Settings, lake: &Lake, engine: Engine) -> String {
+    let option = |ending: &str| {
+        let found = settings.lake.options.iter().find(|(key, _)| key.to_lowercase().ends_with(ending));
+        found.map(|(_, value)| value.reveal().to_owned())
+    };
     match (engine, lake.url().split_once("://").map(|(scheme, _)| scheme)) {
         (Engine::DuckDb, Some("s3")) => {
-            "-- Once: INSTALL httpfs; LOAD httpfs; CREATE SECRET (TYPE s3, PROVIDER credential_chain);\n"
+            let region = option("region").map(|region| format!(", REGION {}", sql::text(&region))).unwrap_or_default();
+            let endpoint = option("endpoint").map(|endpoint| {
+                let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", &endpoint));
+                let host = sql::text(host.trim_end_matches('/'));
+                format!(", ENDPOINT {host}, URL_STYLE 'path', USE_SSL {}", scheme == "https")
+            });
+            format!(
+                "-- Once: INSTALL httpfs; LOAD httpfs; CREATE PERSISTENT SECRET cxlake (TYPE s3, PROVIDER \
+                 credential_chain{region}{});\n",
+                endpoint.unwrap_or_default()
+            )
         }
         (Engine::DuckDb, Some("gs")) => {
-            "-- Once: INSTALL httpfs; LOAD httpfs; CREATE SECRET (TYPE gcs, KEY_ID '…', SECRET '…');\n"
+            "-- Once: INSTALL httpfs; LOAD httpfs; CREATE PERSISTENT SECRET cxlake (TYPE gcs, KEY_ID '…', SECRET '…');\n"
+                .to_owned()
         }
         (Engine::DuckDb, Some("az" | "abfss")) => {
-            "-- Once: INSTALL azure; LOAD azure; CREATE SECRET (TYPE azure, PROVIDER credential_chain, ACCOUNT_NAME '…');\n"
+            "-- Once: INSTALL azure; LOAD azure; CREATE PERSISTENT SECRET cxlake (TYPE azure, PROVIDER credential_chain, \
+             ACCOUNT_NAME '…');\n"
+                .to_owned()
         }
-        _ => "",
+        (Engine::Athena, _) => "-- Athena takes one statement at a time.\n".to_owned(),
+        _ => String::new(),
     }
 }

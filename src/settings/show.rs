@@ -50,11 +50,31 @@ pub fn shown_values(name: &str, text: &str) -> Result<Vec<ShownValue>, Failure> 
         let is_secret_option = path.len() == 3
             && path[..2] == ["lake", "options"]
             && SECRET_OPTIONS.iter().any(|secret| path[2].to_lowercase().contains(secret));
-        let value = if is_secret_option { Value::from(HIDDEN) } else { value.clone() };
+        let value = match value {
+            _ if is_secret_option => Value::from(HIDDEN),
+            Value::Array(words) if *path == ["alerts", "command"] => program_alone(words),
+            Value::String(text) => Value::from(without_password(text)),
+            value => value.clone(),
+        };
         let key = path.iter().map(|part| toml_key(part)).collect::<Vec<_>>().join(".");
         shown.push(ShownValue { key, value: toml_value(&value), origin });
     });
     Ok(shown)
+}
+
+/// A command without its arguments: headers with tokens are among them.
+fn program_alone(words: &[Value]) -> Value {
+    let hidden = |(at, word): (usize, &Value)| if at == 0 { word.clone() } else { Value::from(HIDDEN) };
+    words.iter().enumerate().map(hidden).collect()
+}
+
+/// A URL without the password that is in it, as of a proxy.
+fn without_password(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
+    if url.password().is_none() || url.set_password(Some(HIDDEN)).is_err() {
+        return text.to_owned();
+    }
+    url.to_string()
 }
 
 impl serde::Serialize for SecretSource {
@@ -133,7 +153,7 @@ mod tests {
     const TEXT: &str = "[tenants.acme]\nauth_url = \"https://acme.example\"\nclient_id = { env = \"ID\" }\n\
         client_secret = { file = \"/run/secret\" }\n[tenants.acme.regions]\nna1 = \"https://na1.example\"\n\
         [lake]\nurl = \"lake\"\n[lake.options]\naws_secret_access_key = \"abc\"\nregion = \"eu-1\"\n\
-        [alerts]\nwebhook = \"https://chat.example/abc\"\n";
+        proxy_url = \"http://me:abc@proxy:3128\"\n[alerts]\nwebhook = \"https://chat.example/abc\"\n";
 
     #[test]
     fn each_value_has_its_origin_and_no_secret_is_shown() {
@@ -148,9 +168,20 @@ mod tests {
         assert_eq!(of("tenants.acme.limits.burst"), ("5", Origin::Default));
         assert_eq!(of("lake.options.aws_secret_access_key"), ("\"***\"", Origin::Line(10)));
         assert_eq!(of("lake.options.region"), ("\"eu-1\"", Origin::Line(11)));
-        assert_eq!(of("alerts.webhook"), ("\"***\"", Origin::Line(13)));
+        assert_eq!(of("lake.options.proxy_url").0, "\"http://me:***@proxy:3128/\"");
+        assert_eq!(of("alerts.webhook"), ("\"***\"", Origin::Line(14)));
         assert_eq!(of("lake.parquet.compression"), ("\"zstd(3)\"", Origin::Default));
         assert!(shown.iter().all(|value| !value.value.contains("abc")));
+    }
+
+    #[test]
+    fn arguments_of_the_alert_command_are_not_shown() {
+        let webhook = "webhook = \"https://chat.example/abc\"";
+        assert!(TEXT.contains(webhook));
+        let text = TEXT.replace(webhook, "command = [\"curl\", \"-H\", \"Authorization: abc\"]");
+        let shown = shown_values("cxlake.toml", &text).unwrap();
+        let command = shown.iter().find(|value| value.key == "alerts.command").unwrap();
+        assert_eq!(command.value, "[\"curl\", \"***\", \"***\"]");
     }
 
     #[test]

@@ -2,16 +2,24 @@
 //! and no `MSCK REPAIR` is needed (<https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html>);
 //! columns of Parquet are found by name, so files of several registry versions are one table.
 
-use super::quote::{backticked, double_quoted, escaped_text, remark};
+use super::quote::{backticked, double_quoted, escaped_text, remark, shortened};
 use super::{SCHEMA_VERSION, View};
 use crate::vocabulary::ColumnType;
 
-/// A report's table and view. `folder` is the report's, `s3://…`.
+/// Characters of a column's comment (<https://docs.aws.amazon.com/glue/latest/webapi/API_Column.html>).
+const LONGEST_COMMENT: usize = 255;
+
+/// A report's table and view. The table is made anew, for a metric may have come; dropping an external
+/// table leaves its files. `folder` is the report's, `s3://…`.
 pub fn athena(view: &View, folder: &str) -> String {
     let table = view.table.to_lowercase();
     let defined = view.columns.iter().map(|column| {
         let column_type = athena_type(&column.column, column.column_type);
-        format!("  {} {column_type} COMMENT {}", backticked(&column.column), escaped_text(&column.comment))
+        format!(
+            "  {} {column_type} COMMENT {}",
+            backticked(&column.column),
+            escaped_text(&shortened(&column.comment, LONGEST_COMMENT))
+        )
     });
     let defined = defined.collect::<Vec<_>>().join(",\n");
     let columns = view.columns.iter().map(|column| {
@@ -21,11 +29,12 @@ pub fn athena(view: &View, folder: &str) -> String {
     let columns = std::iter::once("  dt".to_owned()).chain(columns).collect::<Vec<_>>().join(",\n");
     let (location, template) = (format!("{folder}/data/"), format!("{folder}/data/dt=${{dt}}/"));
     format!(
-        "{}CREATE EXTERNAL TABLE IF NOT EXISTS {} (\n{defined}\n)\nCOMMENT {}\nPARTITIONED BY (dt date)\nSTORED AS \
+        "{}DROP TABLE IF EXISTS {};\nCREATE EXTERNAL TABLE {} (\n{defined}\n)\nCOMMENT {}\nPARTITIONED BY (dt date)\nSTORED AS \
          PARQUET\nLOCATION {}\nTBLPROPERTIES (\n  'projection.enabled' = 'true',\n  'projection.dt.type' = 'date',\n  \
-         'projection.dt.format' = 'yyyy-MM-dd',\n  'projection.dt.range' = '2015-01-01,NOW+1DAYS',\n  \
+         'projection.dt.format' = 'yyyy-MM-dd',\n  'projection.dt.range' = '1990-01-01,NOW+1DAYS',\n  \
          'storage.location.template' = {}\n);\nCREATE OR REPLACE VIEW {} AS\nSELECT\n{columns}\nFROM {};\n",
         remark(&format!("{}, registry version {}", view.comment, view.registry_version)),
+        backticked(&table),
         backticked(&table),
         escaped_text(&view.comment),
         escaped_text(&location),

@@ -2,12 +2,16 @@
 //! (<https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language#create_view_statement>).
 
 use super::View;
-use super::quote::{backticked, escaped_text, remark};
+use super::quote::{backticked, escaped_text, remark, shortened};
+
+/// Characters of a column's description (<https://cloud.google.com/bigquery/quotas#standard_tables>).
+const LONGEST_DESCRIPTION: usize = 1024;
 
 /// A report's view beside its table in `dataset`, which is `project.dataset`.
 pub fn bigquery(view: &View, dataset: &str) -> String {
     let names = view.columns.iter().map(|column| {
-        format!("  {} OPTIONS (description = {})", backticked(&column.name), escaped_text(&column.comment))
+        let comment = escaped_text(&shortened(&column.comment, LONGEST_DESCRIPTION));
+        format!("  {} OPTIONS (description = {comment})", backticked(&column.name))
     });
     let names = names.collect::<Vec<_>>().join(",\n");
     let columns = view.columns.iter().map(|column| format!("  {}", backticked(&column.column)));

@@ -11,6 +11,7 @@ mod snowflake;
 pub use athena::athena;
 pub use bigquery::bigquery;
 pub use duckdb::{duckdb, duckdb_catalog};
+pub use quote::text;
 pub use snowflake::snowflake;
 
 use crate::registry::{Column, ColumnOrigin, Metric, MetricStatus};
@@ -49,7 +50,7 @@ pub struct ViewColumn {
 
 impl View {
     /// The name of the view beside a warehouse's table.
-    fn beside_table(&self) -> String {
+    pub fn beside_table(&self) -> String {
         format!("{}_view", self.table)
     }
 }

@@ -16,17 +16,25 @@ pub(super) fn view_names(columns: &[Column], metrics: &[Metric]) -> Vec<String> 
     let mut taken: BTreeSet<String> = columns.iter().filter(|column| !is_metric(column)).map(lower).collect();
     // A partition's column; Hive engines show it beside the others.
     taken.insert("dt".to_owned());
+    // A metric called as another one's column is not that one.
+    let physical: BTreeSet<String> = columns.iter().filter(is_metric).map(lower).collect();
     let mut friendly = std::collections::BTreeMap::new();
     for metric in metrics {
         let suffixes: Vec<&str> = suffixes(columns, &metric.id).collect();
         if suffixes.is_empty() {
             continue;
         }
+        let own = |name: &str| suffixes.iter().map(|suffix| format!("{name}{suffix}")).collect::<Vec<_>>();
+        let is_free = |name: &String| {
+            let of_other = |name: &String| physical.contains(name) && !own(&metric.id.to_lowercase()).contains(name);
+            !name.is_empty() && !own(name).iter().any(|name| taken.contains(name) || of_other(name))
+        };
         let plain = friendly_name(&metric.display_name);
-        let mut name = plain.clone();
-        if name.is_empty() || suffixes.iter().any(|suffix| taken.contains(&format!("{name}{suffix}"))) {
-            name = format!("{plain}__{}", metric.id.to_lowercase()).trim_start_matches('_').to_owned();
-        }
+        let with_id = format!("{plain}__{}", metric.id.to_lowercase()).trim_start_matches('_').to_owned();
+        let numbered = (2..).map(|number| format!("{with_id}_{number}"));
+        let candidates = [plain, with_id.clone()].into_iter().chain(numbered);
+        // Names are finite, so one with a number behind it is free.
+        let name = candidates.into_iter().find(is_free).unwrap_or_default();
         taken.extend(suffixes.iter().map(|suffix| format!("{name}{suffix}")));
         friendly.insert(metric.id.as_str(), name);
     }

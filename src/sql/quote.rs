@@ -11,13 +11,21 @@ pub(super) fn backticked(identifier: &str) -> String {
 }
 
 /// A text of standard SQL, DuckDB and Athena's queries.
-pub(super) fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     format!("'{}'", on_one_line(text).replace('\'', "''"))
 }
 
 /// A text where a backslash escapes: BigQuery, Snowflake, Hive's DDL.
 pub(super) fn escaped_text(text: &str) -> String {
     format!("'{}'", on_one_line(text).replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// The beginning of a comment that an engine takes no more of than `most` characters.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most - 1).chain(std::iter::once('…')).collect(),
+    }
 }
 
 /// Without line ends and other control characters, which comments have no use for.

@@ -18,7 +18,7 @@ pub fn snowflake(view: &View, schema: [&str; 2]) -> String {
     let [database, schema] = schema.map(upper);
     let in_schema = |name: &str| format!("{database}.{schema}.{}", upper(name));
     format!(
-        "{}CREATE OR REPLACE VIEW {} (\n{names}\n) COMMENT = {} AS\nSELECT\n{columns}\nFROM {};\n",
+        "{}CREATE OR REPLACE VIEW {} (\n{names}\n) COPY GRANTS COMMENT = {} AS\nSELECT\n{columns}\nFROM {};\n",
         remark(&format!("{}, registry version {}", view.comment, view.registry_version)),
         in_schema(&view.beside_table()),
         escaped_text(&view.comment),

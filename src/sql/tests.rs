@@ -119,3 +119,30 @@ fn a_hostile_name_stays_within_its_quotes() {
         assert!(text.lines().all(|line| !line.starts_with("\"`")), "{text}");
     }
 }
+
+#[test]
+fn a_metric_called_as_anothers_column_is_not_that_one() {
+    let number = [ColumnType::Number];
+    check(&[metric("cm_1", "cm_2", &number), metric("cm_2", "%%%", &number)], &["cm_2__cm_1", "cm_2"]);
+    check(&[metric("cm_1", "cm_2", &number), metric("cm_2", "Score", &number)], &["cm_2__cm_1", "score"]);
+    check(
+        &[metric("cm_1", "b cm 2", &number), metric("cm_2", "B", &number), metric("cm_3", "b", &number)],
+        &["b_cm_2", "b", "b__cm_3"],
+    );
+}
+
+#[test]
+fn comments_are_as_long_as_engines_take_them() {
+    let mut one = metric("cm_1", "Score", &[ColumnType::Number]);
+    one.earlier_names = vec!["ä".repeat(2000)];
+    let view = View {
+        report: "calls".to_owned(),
+        table: "calls".to_owned(),
+        comment: String::new(),
+        registry_version: 1,
+        columns: view_columns(&columns(std::slice::from_ref(&one)), std::slice::from_ref(&one)),
+    };
+    let longest = |sql: String| sql.split('\'').map(|text| text.chars().count()).max();
+    assert_eq!(longest(athena(&view, "s3://lake/acme/calls")), Some(255));
+    assert_eq!(longest(bigquery(&view, "project.dataset")), Some(1024));
+}

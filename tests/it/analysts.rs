@@ -46,6 +46,22 @@ async fn duckdb_shows_the_lake_under_the_names_that_people_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_committed_yet_has_no_view_and_two_views_never_have_one_name() {
+    let mut lab = Lab::start(clean()).await;
+    let again = lab.report_again("calls_quarantine");
+    lab.add(&again);
+    lab.cxlake(&["registry", "sync"]).expect(0);
+    let nothing = lab.cxlake(&["sql", "duckdb", "--report", "calls"]).expect(0).stdout;
+    assert!(nothing.contains("-- No view of reports.calls: nothing of it is in the lake yet."), "{nothing}");
+    assert!(!nothing.contains("acme/calls/"), "{nothing}");
+    lab.cxlake(&[&RUN[..], &["--report", "calls"]].concat()).expect(0);
+    assert_eq!(query(&lab, "SELECT count(*) > 0 FROM calls"), "True\n");
+    lab.cxlake(&[&RUN[..], &["--report", "calls_quarantine"]].concat()).expect(0);
+    let refused = lab.cxlake(&["sql", "duckdb"]).expect(2).complaint();
+    assert!(refused.contains("reports.calls and reports.calls_quarantine both need \"calls_quarantine\""), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_metric_catalog_has_the_names_of_every_version() {
     let lab = Lab::start(clean()).await;
     lab.cxlake(&RUN).expect(0);

@@ -21,7 +21,10 @@ fn init_writes_a_configuration_and_never_over_one() {
     assert!(std::fs::read_to_string(folder.path().join(".env.example")).unwrap().contains("CXONE_CLIENT_SECRET="));
     let refused = cxlake(folder.path(), &["init"]).expect(2);
     assert!(refused.complaint().contains("it is there already"), "{}", refused.complaint());
-    cxlake(folder.path(), &["init", "--force"]).expect(0);
+    std::fs::write(folder.path().join(".env.example"), "OTHER=1").unwrap();
+    let forced = cxlake(folder.path(), &["init", "--force"]).expect(0).stdout;
+    assert!(forced.contains("it was there already"), "{forced}");
+    assert_eq!(std::fs::read_to_string(folder.path().join(".env.example")).unwrap(), "OTHER=1");
     // What it wrote lacks only what no file should hold.
     let check = cxlake(folder.path(), &["check"]).expect(2);
     assert!(check.complaint().contains("the environment variable CXONE_CLIENT_ID is not set"), "{}", check.complaint());

@@ -1,7 +1,7 @@
 //! Lineage as OpenLineage has it.
 
 use cxlake_simulator::{CallKind, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::faults::{small, status};
 use crate::support::{Lab, python, webhook};
@@ -51,9 +51,14 @@ async fn a_failed_run_is_told_to_a_server_and_a_server_that_fails_fails_no_run()
     let (url, server) = webhook(2, "201 Created");
     let told = events(&lab, 3, &[("OPENLINEAGE_URL", &url)]);
     assert_eq!(told[1]["eventType"], "FAIL");
+    let facets = [&told[1]["inputs"][0]["facets"], &told[1]["inputs"][0]["inputFacets"]];
+    assert_eq!(facets, [&json!({}), &json!({})], "nothing is known of what was never read");
     assert!(told[1]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap().starts_with("failed to "));
     let posted: Vec<Value> = server.join().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     assert_eq!(posted, told);
-    let lab = Lab::start(small()).await;
-    events(&lab, 0, &[("OPENLINEAGE_URL", "http://127.0.0.1:9")]);
+    let mut lab = Lab::start(small()).await;
+    let again = lab.report_again("other");
+    lab.add(&again);
+    let all = events(&lab, 0, &[("OPENLINEAGE_URL", "http://127.0.0.1:9")]);
+    assert_eq!(all.len(), 4, "the file has the events of both reports");
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use cxlake_simulator::{CallKind, Fault};
 use serde_json::json;
 
+use crate::support::faults::status;
 use crate::support::{Lab, python, tenant};
 
 const DAYS: [&str; 3] = ["2024-03-09", "2024-03-10", "2024-03-11"];
@@ -158,6 +160,24 @@ async fn a_run_summarises_itself() {
     summary["windows"][0]["manifest"] =
         summary["windows"][0]["manifest"].as_str().unwrap().replace(lab.lake().to_str().unwrap(), "…").into();
     insta::assert_json_snapshot!(summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_still_say_when_a_run_last_succeeded_after_one_that_failed() {
+    let lab = Lab::start(tenant(100)).await;
+    let run = ["run", "--date", "2024-01-01", "--metrics-file", "run.prom"];
+    let success = || {
+        let text = std::fs::read_to_string(lab.folder().join("run.prom")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("cxlake_last_success_timestamp_seconds "));
+        (line.unwrap().to_owned(), text.contains("cxlake_run_exit_code 0"))
+    };
+    lab.cxlake(&run).expect(0);
+    let (first, _) = success();
+    lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::Token, status(401, None)) });
+    for _ in 0..2 {
+        lab.cxlake(&run).expect(3);
+        assert_eq!(success(), (first.clone(), false));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

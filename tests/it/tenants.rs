@@ -18,16 +18,14 @@ async fn two_tenants() -> (Lab, Simulator) {
     let other = Simulator::start(settings).await.unwrap();
     other.change(|settings| drop(settings.catalog.remove(0)));
     let url = other.url();
-    let report =
-        lab.configuration().split_once("[reports.calls]").unwrap().1.split_once("[lake]").unwrap().0.to_owned();
-    let report = report.replace("[reports.calls", "[reports.support").replace("\"acme\"", "\"globex\"");
+    let report = lab.report_again("support").replace("\"acme\"", "\"globex\"");
     lab.replace(
         "[lake]",
         &format!(
             "[tenants.globex]\nauth_url = \"{url}\"\nclient_id = {{ env = \"GLOBEX_ID\" }}\n\
              client_secret = {{ env = \"GLOBEX_SECRET\" }}\n[tenants.globex.regions]\nna1 = \"{url}\"\n\
              [tenants.globex.limits]\nrequests_per_second = 500.0\nretry_attempts = 2\n\
-             [reports.support]{report}[lake]"
+             {report}[lake]"
         ),
     );
     (lab, other)
@@ -67,6 +65,14 @@ async fn a_tenant_that_fails_does_not_stop_the_others() {
     let outcome = run(&lab, "wrong").expect(3);
     let summary = outcome.summary();
     assert_eq!(summary["status"], "partial", "{summary}");
+    // What is kept of it beside a tenant's data is about that tenant.
+    let runs = std::fs::read_dir(lab.lake().join("acme/runs")).unwrap().map(|entry| entry.unwrap().path());
+    let json = runs.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect::<Vec<_>>();
+    let kept: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json[0]).unwrap()).unwrap();
+    assert_eq!(
+        (&kept["summary"]["status"], &kept["summary"]["exit_code"], &kept["summary"]["error"]),
+        (&"ok".into(), &0.into(), &serde_json::Value::Null)
+    );
     assert_eq!(
         (&summary["windows"][0]["tenant"], &summary["windows"][0]["status"]),
         (&"acme".into(), &"committed".into())

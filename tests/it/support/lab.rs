@@ -196,6 +196,13 @@ url = "{lake}"
         self.configuration.push_str(text);
     }
 
+    /// The report `calls` once more, under another name.
+    pub(crate) fn report_again(&self, name: &str) -> String {
+        let (_, calls) = self.configuration.split_once("[reports.calls]").unwrap();
+        let calls = calls.split("[lake]").next().unwrap().replace("[reports.calls.", &format!("[reports.{name}."));
+        format!("[reports.{name}]{calls}")
+    }
+
     pub(crate) fn configuration(&self) -> &str {
         &self.configuration
     }

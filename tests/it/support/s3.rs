@@ -1,5 +1,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ impl S3Server {
     /// `moto`, which ignores the conditions of uploads in parts.
     pub(crate) fn start() -> Self {
         Self::of(|port| {
-            let mut moto = installed("moto_server");
-            moto.args(["-H", "127.0.0.1", "-p", port]);
+            let mut moto = installed("python");
+            moto.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python/moto_server.py")).arg(port);
             moto
         })
     }
