@@ -21,6 +21,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE / "peers"))
 
 import common
+from chart import svg
 
 # Script or binary of each peer, and where it reads from.
 PEERS = {
@@ -133,9 +134,9 @@ def measure(command, **options):
     return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "rss_mib": most[0] / 1024, "out": words["out"]}
 
 
-def cxlake(binaries, tenant, out, days):
+def cxlake(binaries, tenant, out, days, more=""):
     configuration = out / "cxlake.toml"
-    configuration.write_text(CONFIGURATION.format(url=tenant.url, lake=out / "lake", page=common.PAGE))
+    configuration.write_text(CONFIGURATION.format(url=tenant.url, lake=out / "lake", page=common.PAGE) + more)
     environment = os.environ | {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench"}
     dates = ["--from", "2024-01-01", "--to", f"2024-01-{days + 1:02}"]
     return measure([binaries / "cxlake", "run", "--config", configuration, *dates], env=environment)
@@ -146,6 +147,11 @@ def command_of(script, source, out):
     if isinstance(script, Path):
         return [script, *source, out]
     return [sys.executable, HERE / "peers" / script, *source, out]
+
+
+def ratios(results, name):
+    """A tool's CPU times cxlake's, round by round."""
+    return [other["per_million"] / own["per_million"] for other, own in zip(results[name], results["cxlake"])]
 
 
 def table(results, failed, arguments):
@@ -162,11 +168,11 @@ def table(results, failed, arguments):
         if name in failed:
             lines.append(f"| {name} | {version(name)} | {reads} | ends with: {failed[name]} | | | |")
             continue
-        ratios = [other["per_million"] / own["per_million"] for other, own in zip(rounds, results["cxlake"])]
+        times = ratios(results, name)
         median = {key: statistics.median(round[key] for round in rounds) for key in rounds[0]}
         lines.append(
-            f"| {name} | {version(name)} | {reads} | {median['per_million']:.2f} | {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f}) | {median['rss_mib']:.0f} | {median['bytes_per_record']:.1f} |")
+            f"| {name} | {version(name)} | {reads} | {median['per_million']:.2f} | {statistics.median(times):.2f} "
+            f"({min(times):.2f} to {max(times):.2f}) | {median['rss_mib']:.0f} | {median['bytes_per_record']:.1f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -243,6 +249,9 @@ def main():
     comparison = ROOT / "target/bench/comparison.md"
     comparison.parent.mkdir(parents=True, exist_ok=True)
     comparison.write_text(text)
+    medians = {name: statistics.median(ratios(results, name)) for name in names if name not in failed}
+    caption = f"CPU a record, times cxlake's: {arguments.records:,} records, {arguments.rounds} rounds"
+    comparison.with_suffix(".svg").write_text(svg(medians, caption))
     if arguments.out:
         arguments.out.write_text(json.dumps(results))
 
