@@ -1,6 +1,8 @@
 # The entry points. `make` lists them.
 PYTHON := target/python
 export RUST_BACKTRACE ?= 0
+# On Debian, as root; elsewhere these must be there: python3-venv, nodejs, npm, chromium.
+APT := apt-get update --quiet && apt-get install -y --quiet
 
 .PHONY: help demo test test-slow fuzz bench check wheel
 
@@ -54,10 +56,11 @@ bench: $(BENCH) ## micro-benchmarks of the hot path, and cxlake beside other too
 	cargo bench --locked --no-default-features --target-dir target/bench-build -p cxlake --bench hot_path
 	cargo build --locked --profile bench --no-default-features --target-dir target/bench-build -p cxlake -p cxlake-simulator --bins
 	target/bench/bin/python tests/bench/compare.py $(BENCH_ARGUMENTS)
+	target/bench/bin/python tests/bench/hostile.py
 
 target/bench/.ready: tests/bench/requirements.txt
 	@mkdir -p target
-	python3 -m venv target/bench || (apt-get install -y python3-venv && python3 -m venv target/bench)
+	python3 -m venv target/bench || ($(APT) python3-venv && python3 -m venv target/bench)
 	target/bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	@touch $@
 
@@ -73,7 +76,7 @@ check: ## formatting, clippy and rustdoc without warnings
 # Stores that speak the vendors' protocols: Azurite from npm, s3s-fs (which checks signatures) and Garage (which ignores
 # conditions) from crates.io.
 target/npm/.ready: Makefile
-	@command -v npm > /dev/null || apt-get install -y nodejs npm
+	@command -v npm > /dev/null || ($(APT) nodejs npm)
 	npm install --silent --no-audit --no-fund --prefix target/npm azurite@3.37.0
 	@touch $@
 
@@ -92,15 +95,15 @@ target/bigquery/.ready: tests/install-bigquery.sh tests/bigquery-requirements.tx
 
 # Airflow, which runs the example DAGs, and what builds the wheel.
 target/airflow/.ready: tests/airflow-requirements.txt
-	python3 -m venv target/airflow || (apt-get install -y python3-venv && python3 -m venv target/airflow)
+	python3 -m venv target/airflow || ($(APT) python3-venv && python3 -m venv target/airflow)
 	target/airflow/bin/pip install --quiet --disable-pip-version-check -r tests/airflow-requirements.txt
 	@touch $@
 
 # DuckDB's extension for S3 comes from PyPI too, for the tests need no other host.
 $(PYTHON)/.ready: tests/requirements.txt
 	@mkdir -p target
-	@command -v chromium > /dev/null || apt-get install -y --no-install-recommends chromium
-	python3 -m venv $(PYTHON) || (apt-get install -y python3-venv && python3 -m venv $(PYTHON))
+	@command -v chromium > /dev/null || ($(APT) --no-install-recommends chromium)
+	python3 -m venv $(PYTHON) || ($(APT) python3-venv && python3 -m venv $(PYTHON))
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(PYTHON)/bin/python -c "from duckdb_extensions import import_extension; import_extension('httpfs'); import_extension('azure')"
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(PYTHON)/duckdb-1.1 duckdb==1.1.3

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -157,7 +157,7 @@ class CxlakeRunOperator(BaseOperator):
         self.log.info("running %s", " ".join(line))
         self._process = subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-            preexec_fn=_end_with_parent if LIBC else None, env={**os.environ, **(self.env or {})})
+            preexec_fn=_ending_with(os.getpid()) if LIBC else None, env={**os.environ, **(self.env or {})})
         lines: list[str] = []
         reader = threading.Thread(target=lambda: lines.extend(self._process.stdout))
         reader.start()
@@ -230,9 +230,16 @@ class CxlakeRunOperator(BaseOperator):
             process.kill()
 
 
-def _end_with_parent() -> None:
-    """Has this process sent SIGTERM when its parent is gone: a task that is killed must not leave a run behind."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _ending_with(parent: int) -> Callable[[], None]:
+    """Has a child sent SIGTERM when its parent is gone: a task that is killed must not leave a run behind."""
+
+    def ask() -> None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            # It was gone before the child could ask.
+            os._exit(128 + signal.SIGTERM)
+
+    return ask
 
 
 def _summary(lines: Sequence[str]) -> dict[str, Any] | None:

@@ -209,7 +209,7 @@ pub(super) struct LoadCommand {
     #[arg(long, value_name = "FILE", env = "CXLAKE_SUMMARY_FILE")]
     pub(super) summary_file: Option<PathBuf>,
     /// Write the load's metrics as Prometheus text
-    #[arg(long, value_name = "FILE", env = "CXLAKE_METRICS_FILE")]
+    #[arg(long, value_name = "FILE", env = "CXLAKE_LOAD_METRICS_FILE")]
     pub(super) metrics_file: Option<PathBuf>,
 }
 

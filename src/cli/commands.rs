@@ -25,10 +25,11 @@ use crate::run::{
 use crate::settings::{self, Settings, read_settings};
 use crate::vocabulary::{Failure, FailureKind, NoProgress, Progress};
 
-/// How long an interrupted process waits for warehouses to end what they do for it.
-const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long an interrupted process waits for warehouses to end what they do for it: with
+/// [`INTERRUPTED_PATIENCE`], less than the ten seconds after which what stops a container kills it.
+const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(6);
 
-/// How long it waits for whoever is told of its end: what stops a container kills it after ten seconds.
+/// How long it waits for whoever is told of its end.
 const INTERRUPTED_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) fn environment(progress: Arc<dyn Progress>) -> Environment {
@@ -94,7 +95,7 @@ pub(super) async fn run(global: &Global, command: &RunCommand, progress: Option<
         summary = summary.with_empty_skipped();
     }
     let report = RunReport::new(&record, summary, started_at.clone(), &environment);
-    let metrics = metrics(&report, &environment, command.metrics_file.as_deref());
+    let metrics = metrics(run::metrics, &report, &environment, command.metrics_file.as_deref());
     let tell = async {
         tokio::join!(
             lineage.end(&report, &record),
@@ -124,12 +125,18 @@ async fn while_patient<T>(summary: &Summary, tell: impl Future<Output = T>) {
 }
 
 /// What a run says in numbers, which is written to a file too where one is named.
-fn metrics(report: &RunReport, environment: &Environment, file: Option<&Path>) -> Vec<Metric> {
+fn metrics(
+    make: fn(&RunReport, u64) -> Vec<Metric>,
+    report: &RunReport,
+    environment: &Environment,
+    file: Option<&Path>,
+) -> Vec<Metric> {
     let now = u64::try_from(environment.surroundings.clock.now().timestamp()).unwrap_or_default();
-    let metrics = run::metrics(report, now);
+    let metrics = make(report, now);
     let mut text = prometheus_text(&metrics);
-    let before = file.filter(|_| report.summary.exit_code != 0).and_then(|file| std::fs::read_to_string(file).ok());
-    text.extend(before.as_deref().and_then(run::last_success_of));
+    // A pipe has nothing before it, and would be read for ever.
+    let before = file.filter(|file| is_replaceable(file)).and_then(|file| std::fs::read_to_string(file).ok());
+    text.extend(before.as_deref().and_then(|before| run::last_success_of(before, &metrics)));
     write_aside("metrics", file, &text);
     metrics
 }
@@ -151,7 +158,7 @@ pub(super) async fn load(global: &Global, command: &LoadCommand) -> u8 {
     };
     let summary = ended(work.instrument(span.clone()), &environment, &record).await;
     let report = RunReport::new(&record, summary, started_at, &environment);
-    let metrics = metrics(&report, &environment, command.metrics_file.as_deref());
+    let metrics = metrics(run::load_metrics, &report, &environment, command.metrics_file.as_deref());
     while_patient(&report.summary, telemetry::end(span, &report.summary, metrics)).await;
     show_summary(&report.summary, command.summary_file.as_deref())
 }
@@ -167,8 +174,8 @@ pub(super) async fn ended(
         Ok(Ok(Err(failure))) => record.fail(failure),
         Ok(Err(interruption)) => {
             record.fail(interruption);
-            // Airflow kills what has not ended a minute after SIGTERM.
-            let _given_up = tokio::time::timeout(CANCEL_PATIENCE, environment.warehouses.cancel()).await;
+            let cancel = tokio::time::timeout(CANCEL_PATIENCE, environment.warehouses.cancel());
+            let _given_up = signals::unless_interrupted(cancel).await;
         }
         Err(_) => record.fail(Failure::defect("go on: it panicked")),
     }
@@ -188,15 +195,24 @@ fn write_aside(what: &str, file: Option<&Path>, text: &str) {
 }
 
 fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
-    // A pipe or a device is no file to be replaced.
-    if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
-        return std::fs::write(file, text);
-    }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut written = tempfile::Builder::new().prefix(".cxlake-").permissions(readable_by_all()).tempfile_in(folder)?;
-    written.write_all(text.as_bytes())?;
-    written.persist(file)?;
-    Ok(())
+    let whole = || {
+        // What a link points at is replaced, not the link.
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        let mut written = builder.prefix(".cxlake-").permissions(readable_by_all()).tempfile_in(folder)?;
+        written.write_all(text.as_bytes())?;
+        written.persist(&file)?;
+        Ok::<(), std::io::Error>(())
+    };
+    // A file in a folder that is not ours, or one that is mounted, can only be written over.
+    if is_replaceable(file) && whole().is_ok() { Ok(()) } else { std::fs::write(file, text) }
+}
+
+/// Whether it is a file of its own or not there yet: not a pipe or a device, by whatever name.
+fn is_replaceable(file: &Path) -> bool {
+    let is_special = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
+    !is_special(file) && std::fs::metadata(file).map_or(true, |metadata| metadata.is_file())
 }
 
 /// As a file that is simply written is, without what the umask takes.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -13,6 +14,14 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use super::arguments::{Global, LogFormat};
 use super::progress::Bars;
 use crate::cxone::PAGE_LOG;
+
+/// Whether the last line was said: nothing comes behind it, whoever still works.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Ends logging.
+pub(super) fn end() {
+    ENDED.store(true, Ordering::SeqCst);
+}
 
 /// Starts logging. Lines appear above progress bars, where there are any. A command that tells its
 /// own story logs only what failed, unless more is asked for.
@@ -54,7 +63,8 @@ pub(super) fn start(global: &Global, progress: Option<&Arc<Bars>>, tells_itself:
 /// The run and, by Airflow's own variables, the task that a line of JSON is of, as members that stand
 /// before its own.
 fn context(run_id: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
-    let trace = variable("TRACEPARENT").and_then(|parent| parent.split('-').nth(1).map(str::to_owned));
+    let of_parent = || variable("TRACEPARENT").and_then(|parent| parent.split('-').nth(1).map(str::to_owned));
+    let trace = super::telemetry::trace_id().or_else(of_parent);
     let members = [
         ("run_id", Some(run_id.to_owned())),
         ("dag_id", variable("AIRFLOW_CTX_DAG_ID")),
@@ -89,6 +99,9 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
 impl Write for Line<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if ENDED.load(Ordering::SeqCst) {
+            return Ok(buffer.len());
+        }
         // An event comes as a whole.
         let line = match buffer {
             [b'{', members @ ..] if !self.context.is_empty() => {

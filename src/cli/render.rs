@@ -39,6 +39,7 @@ fn line(text: std::fmt::Arguments<'_>) {
 
 /// The last line of stdout: nothing may come after it, on stderr neither, for some read both as one.
 pub(super) fn last_line(line: &str) {
+    super::logging::end();
     let mut stdout = std::io::stdout().lock();
     // A reader that is gone needs no summary.
     let _unread = writeln!(stdout, "{line}").and_then(|()| stdout.flush());

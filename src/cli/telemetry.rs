@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::{SpanId, TraceId, TracerProvider as _};
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{MetricExporter, SpanExporter};
 use opentelemetry_sdk::Resource;
@@ -21,10 +21,14 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::run::Metric;
-use crate::run::summary::Summary;
+use crate::run::summary::{RunStatus, Summary};
 
-/// How long all that is left to export may take: the run itself is over.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an export may take: the run itself is over.
+const EXPORT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long both exports may take, which go at the same time.
+const PATIENCE: Duration = Duration::from_secs(7);
+/// How long the stages of a run that was stopped have to come to an end, for their spans hold others open.
+const STAGES_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where this process's traces and metrics go; set once, before the runtime starts.
 static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
@@ -36,6 +40,8 @@ struct Telemetry {
     metrics: Option<SdkMeterProvider>,
     /// The trace that this run is a part of.
     parent: Context,
+    /// The trace's id, where it is a part of none.
+    own_trace: TraceId,
 }
 
 /// Reads the variables, and what is wrong with them. To be called before logs are started.
@@ -61,12 +67,13 @@ pub(super) fn start(run_id: uuid::Uuid, variable: &dyn Fn(&str) -> Option<String
         problems.push(format!("OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}, and only http/protobuf is spoken"));
     }
     let mut built = |name: &str, problem: String| problems.push(format!("no {name} are exported: {problem}"));
-    let resource = resource(&given);
+    let resource = resource(run_id, &given);
+    let own_trace = TraceId::from_bytes(xxhash_rust::xxh3::xxh3_128(run_id.as_bytes()).to_be_bytes());
     let traces = traces.and_then(|exporter| exporter.map_err(|error| built("traces", error.to_string())).ok());
     let metrics = metrics.and_then(|exporter| exporter.map_err(|error| built("metrics", error.to_string())).ok());
     let telemetry = Telemetry {
         traces: traces.map(|exporter| {
-            let ids = RunTraceId { run_id, random: RandomIdGenerator::default() };
+            let ids = OneTrace { trace: own_trace, random: RandomIdGenerator::default() };
             let provider = SdkTracerProvider::builder().with_resource(resource.clone()).with_id_generator(ids);
             provider.with_batch_exporter(exporter).build()
         }),
@@ -74,6 +81,7 @@ pub(super) fn start(run_id: uuid::Uuid, variable: &dyn Fn(&str) -> Option<String
             SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(exporter).build()
         }),
         parent: parent(&given),
+        own_trace,
     };
     // It is called once.
     let _only_once = TELEMETRY.set(telemetry);
@@ -81,11 +89,14 @@ pub(super) fn start(run_id: uuid::Uuid, variable: &dyn Fn(&str) -> Option<String
 }
 
 /// What the exported is of: `service.name` is cxlake, where the variables do not name another.
-fn resource(given: &dyn Fn(&str) -> Option<String>) -> Resource {
+fn resource(run_id: uuid::Uuid, given: &dyn Fn(&str) -> Option<String>) -> Resource {
     let attributes = given("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let is_named = given("OTEL_SERVICE_NAME").is_some() || attributes.contains("service.name=");
-    let resource =
-        Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION").to_owned()));
+    // Runs at the same time are instances of their own: else a metric of one would replace another's.
+    let resource = Resource::builder().with_attributes([
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", run_id.to_string()),
+    ]);
     if is_named { resource.build() } else { resource.with_service_name("cxlake").build() }
 }
 
@@ -98,21 +109,28 @@ fn parent(given: &dyn Fn(&str) -> Option<String>) -> Context {
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
 }
 
-/// A trace without a parent has the run's id, so that logs, summaries and traces are found by one.
+/// A run is one trace, whose id is made of the run's: by a hash, for samplers take ids to be random.
 #[derive(Debug)]
-struct RunTraceId {
-    run_id: uuid::Uuid,
+struct OneTrace {
+    trace: TraceId,
     random: RandomIdGenerator,
 }
 
-impl IdGenerator for RunTraceId {
+impl IdGenerator for OneTrace {
     fn new_trace_id(&self) -> TraceId {
-        TraceId::from_bytes(self.run_id.into_bytes())
+        self.trace
     }
 
     fn new_span_id(&self) -> SpanId {
         self.random.new_span_id()
     }
+}
+
+/// The id of the run's trace, for the log; `None` where it is not exported.
+pub(super) fn trace_id() -> Option<String> {
+    let telemetry = TELEMETRY.get().filter(|telemetry| telemetry.traces.is_some())?;
+    let parent = telemetry.parent.span().span_context().trace_id();
+    Some(if parent == TraceId::INVALID { telemetry.own_trace } else { parent }.to_string())
 }
 
 /// The layer that turns our spans into a trace's.
@@ -154,20 +172,27 @@ pub(super) async fn end(root: Span, summary: &Summary, metrics: Vec<Metric>) {
     }
     drop(root);
     let Some(telemetry) = TELEMETRY.get() else { return };
+    if summary.status == RunStatus::Interrupted {
+        tokio::time::sleep(STAGES_PATIENCE).await;
+    }
     // The exporters' threads are waited for.
-    let ending = tokio::task::spawn_blocking(move || telemetry.end(&metrics));
-    if tokio::time::timeout(PATIENCE, ending).await.is_err() {
+    let traces = tokio::task::spawn_blocking(|| telemetry.end_traces());
+    let metrics = tokio::task::spawn_blocking(move || telemetry.end_metrics(&metrics));
+    if tokio::time::timeout(PATIENCE, futures::future::join(traces, metrics)).await.is_err() {
         tracing::warn!(seconds = PATIENCE.as_secs(), "exporting telemetry takes too long: the rest was not exported");
     }
 }
 
 impl Telemetry {
-    fn end(&self, metrics: &[Metric]) {
+    fn end_traces(&self) {
         if let Some(provider) = &self.traces
-            && let Err(error) = provider.shutdown_with_timeout(PATIENCE)
+            && let Err(error) = provider.shutdown_with_timeout(EXPORT_PATIENCE)
         {
             tracing::warn!(%error, "the run's trace was not exported");
         }
+    }
+
+    fn end_metrics(&self, metrics: &[Metric]) {
         let Some(provider) = &self.metrics else { return };
         let meter = provider.meter("cxlake");
         for Metric { name, help, samples } in metrics {
@@ -178,7 +203,7 @@ impl Telemetry {
                 gauge.record(*value, &labels);
             }
         }
-        if let Err(error) = provider.shutdown_with_timeout(PATIENCE) {
+        if let Err(error) = provider.shutdown_with_timeout(EXPORT_PATIENCE) {
             tracing::warn!(%error, "the run's metrics were not exported");
         }
     }

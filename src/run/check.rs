@@ -87,10 +87,14 @@ pub async fn check(
     Ok(probes)
 }
 
-/// A failure whose hint says what to grant, where rights could be what is missing.
+/// What stores and warehouses say where they refuse: statuses of HTTP, and words of the vendors'.
+const REFUSALS: [&str; 6] = ["401", "403", "denied", "forbidden", "not authorized", "privilege"];
+
+/// A failure whose hint says what to grant, where something was refused.
 fn with_rights(failure: Failure, rights: Option<&str>) -> Failure {
-    let could_be_rights = matches!(failure.kind, FailureKind::Access | FailureKind::Unavailable | FailureKind::Load);
-    let Some(rights) = rights.filter(|_| could_be_rights) else { return failure };
+    let message = failure.message.to_lowercase();
+    let is_refused = failure.kind == FailureKind::Access || REFUSALS.iter().any(|word| message.contains(word));
+    let Some(rights) = rights.filter(|_| is_refused) else { return failure };
     let hint = failure.hint.clone().map(|hint| format!("{hint}; ")).unwrap_or_default();
     failure.hint(format!("{hint}the least rights: {rights}"))
 }
@@ -109,10 +113,16 @@ fn warehouse_rights(warehouse: &WarehouseSettings) -> String {
         WarehouseKind::Snowflake { file, .. } => {
             let role = file.role.as_deref().unwrap_or("ROLE");
             let schema = format!("{}.{}", file.database, file.schema);
+            // A stage may be in another schema of the database.
+            let (stage_schema, stage) = match file.stage.rsplit_once('.') {
+                Some((other, _)) => (format!("{}.{other}", file.database), format!("{}.{}", file.database, file.stage)),
+                None => (schema.clone(), format!("{schema}.{}", file.stage)),
+            };
             format!(
                 "GRANT USAGE ON WAREHOUSE {} TO ROLE {role}; GRANT USAGE ON DATABASE {} TO ROLE {role}; GRANT USAGE, \
-                 CREATE TABLE ON SCHEMA {schema} TO ROLE {role}; GRANT USAGE ON STAGE {} TO ROLE {role}",
-                file.warehouse, file.database, file.stage
+                 CREATE TABLE ON SCHEMA {schema} TO ROLE {role}; GRANT USAGE ON SCHEMA {stage_schema} TO ROLE {role}; \
+                 GRANT USAGE ON STAGE {stage} TO ROLE {role}",
+                file.warehouse, file.database
             )
         }
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::run_report::{RunReport, StageMilliseconds};
-use super::summary::WindowSummary;
+use super::summary::{RunStatus, WindowSummary};
 
 /// Alerts are about its age, so a run that failed must not take it away.
 const LAST_SUCCESS: &str = "cxlake_last_success_timestamp_seconds";
+const LAST_LOAD_SUCCESS: &str = "cxlake_load_last_success_timestamp_seconds";
 
 /// One metric of the last run: a gauge, for each run begins anew. Labels are bounded: tenants, reports,
 /// outcomes, rules, stages; never metrics of the tenant or agents.
@@ -49,11 +50,31 @@ pub fn metrics(report: &RunReport, now: u64) -> Vec<Metric> {
         metric("cxlake_api_throttled", "Answers 429 of the last run.", alone(number(api.throttled))),
         metric("cxlake_api_retries", "Tries after the first of the last run.", alone(number(api.retries))),
     ];
-    if summary.exit_code == 0 {
+    if succeeded(report) {
         metrics.push(metric(LAST_SUCCESS, "When a run last succeeded.", alone(number(now))));
     }
     metrics.retain(|metric| !metric.samples.is_empty());
     metrics
+}
+
+/// The metrics of `cxlake load`, under names of their own: both may be in one folder.
+pub fn load_metrics(report: &RunReport, now: u64) -> Vec<Metric> {
+    let alone = |value| vec![(Labels::new(), value)];
+    let exit_code = f64::from(report.summary.exit_code);
+    let mut metrics = vec![
+        metric("cxlake_load_exit_code", "Exit code of the last load.", alone(exit_code)),
+        metric("cxlake_load_end_timestamp_seconds", "When the last load ended.", alone(number(now))),
+        metric("cxlake_load_windows", "Windows of the days of the last load, by outcome.", loads(report)),
+    ];
+    if succeeded(report) {
+        metrics.push(metric(LAST_LOAD_SUCCESS, "When a load last succeeded.", alone(number(now))));
+    }
+    metrics.retain(|metric| !metric.samples.is_empty());
+    metrics
+}
+
+fn succeeded(report: &RunReport) -> bool {
+    matches!(report.summary.status, RunStatus::Ok | RunStatus::Empty)
 }
 
 /// Metrics as Prometheus text.
@@ -76,9 +97,15 @@ fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// What a run that failed leaves as it was: when one last succeeded, as the text before it has it.
-pub fn last_success_of(text: &str) -> Option<String> {
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains(LAST_SUCCESS)).collect();
+/// When one last succeeded, as the text before says it and these metrics do not: a run that failed
+/// leaves it as it was.
+pub fn last_success_of(before: &str, metrics: &[Metric]) -> Option<String> {
+    let is_missing = |name: &str| !metrics.iter().any(|metric| metric.name == name);
+    let is_kept = |line: &&str| {
+        let mut words = line.split(' ').filter(|word| [LAST_SUCCESS, LAST_LOAD_SUCCESS].contains(word));
+        words.next().is_some_and(is_missing)
+    };
+    let lines: Vec<&str> = before.lines().filter(is_kept).collect();
     (!lines.is_empty()).then(|| lines.join("\n") + "\n")
 }
 

@@ -44,7 +44,7 @@ pub use committed::CommittedDays;
 pub use lake_report::{HourCounts, LakeReport, ReportedWindow, lake_report};
 pub use lineage::LineageTargets;
 pub use load::{LoadRequest, load};
-pub use metrics::{Labels, Metric, last_success_of, metrics, prometheus_text};
+pub use metrics::{Labels, Metric, last_success_of, load_metrics, metrics, prometheus_text};
 pub use plan::{PlannedRun, PlannedWindow, Shard, plan};
 pub use quarantine_review::{QuarantineRequest, Reject, RejectCount, count_rejects, read_rejects};
 pub use registry_review::{
@@ -127,6 +127,10 @@ impl RunRecord {
 
     fn has_several_tenants(&self) -> bool {
         self.update(|builder| builder.has_several_tenants())
+    }
+
+    fn warnings_of(&self, tenant: &str) -> Vec<String> {
+        self.update(|builder| builder.warnings_of(tenant))
     }
 
     fn details(&self) -> Vec<WindowDetails> {
@@ -336,7 +340,7 @@ impl TenantRun<'_> {
 
     /// Writes the registry version, and tells of what it holds.
     async fn accept(&self, ready: TenantReady) -> Result<TenantReady, Failure> {
-        self.record.update(|builder| builder.add_warnings(&ready.warnings));
+        self.record.update(|builder| builder.add_warnings(&ready.tenant, &ready.warnings));
         drift::accept(self.settings, ready, &self.preflight.lake, self.environment).await
     }
 

@@ -8,7 +8,7 @@ use cxlake_sinks::lake::{Lake, tenant_folder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::summary::{RunStatus, Summary, WindowStatus, WindowSummary};
+use super::summary::{ErrorSummary, RunStatus, Summary, WindowStatus, WindowSummary};
 use super::{Environment, RunRecord};
 use crate::pipeline::StageTimes;
 use crate::vocabulary::{Failure, FailureKind, RejectTally};
@@ -111,8 +111,8 @@ impl RunReport {
         }
     }
 
-    /// The same without what is of other tenants.
-    fn of_tenant(&self, tenant: &str, is_one_of_several: bool) -> Self {
+    /// The same without what is of other tenants, where the run is of several: then with these warnings.
+    fn of_tenant(&self, tenant: &str, of_several: Option<Vec<String>>) -> Self {
         let mut report = self.clone();
         let mut is_own = report.summary.windows.iter().map(|window| window.tenant == tenant).collect::<Vec<_>>();
         is_own.resize(report.details.len().max(is_own.len()), false);
@@ -121,8 +121,8 @@ impl RunReport {
         let mut details = is_own.iter();
         report.details.retain(|_| details.next().copied().unwrap_or_default());
         report.summary.drift.retain(|event| event.tenant == tenant);
-        if is_one_of_several {
-            report.summary = of_own_windows(report.summary, tenant);
+        if let Some(warnings) = of_several {
+            report.summary = Summary { warnings, ..of_own_windows(report.summary) };
         }
         report
     }
@@ -135,8 +135,8 @@ impl RunReport {
 }
 
 /// The summary of one tenant of several: how its own windows ended. An interruption is everybody's.
-fn of_own_windows(mut summary: Summary, tenant: &str) -> Summary {
-    summary.warnings.retain(|warning| warning.starts_with(&format!("{tenant} ")));
+fn of_own_windows(mut summary: Summary) -> Summary {
+    summary.restated = summary.windows.iter().filter(|window| window.restated).count() as u64;
     if summary.status == RunStatus::Interrupted {
         return summary;
     }
@@ -145,21 +145,28 @@ fn of_own_windows(mut summary: Summary, tenant: &str) -> Summary {
     };
     let there = summary.windows.iter().filter(is_there).count();
     let is_empty = summary.windows.iter().all(|window| window.status == WindowStatus::Empty);
-    let own = summary.windows.iter().find_map(|window| {
-        let of_load = || window.load.iter().flatten().find_map(|(_, load)| load.error.as_ref());
-        window.error.as_ref().or_else(of_load)
+    let kind = |error: &ErrorSummary| serde_json::from_value::<FailureKind>(error.kind.as_str().into()).ok();
+    let errors = summary.windows.iter().flat_map(|window| {
+        let of_loads = window.load.iter().flatten().filter_map(|(_, load)| load.error.as_ref());
+        window.error.as_ref().into_iter().chain(of_loads)
     });
-    (summary.status, summary.exit_code, summary.error) = match own.cloned() {
+    let worst = errors.min_by_key(|error| kind(error).map_or(0, FailureKind::rank)).cloned();
+    if worst.is_none() && there < summary.windows.len() {
         // What kept the others from being begun is the run's own failure.
-        None if there < summary.windows.len() => return summary,
-        None if is_empty => (RunStatus::Empty, 0, None),
-        None => (RunStatus::Ok, 0, None),
+        return summary;
+    }
+    if worst != summary.error {
+        summary.retry_after_seconds = None;
+    }
+    (summary.status, summary.exit_code) = match &worst {
+        None if is_empty => (RunStatus::Empty, 0),
+        None => (RunStatus::Ok, 0),
         Some(error) => {
-            let kind = serde_json::from_value::<FailureKind>(error.kind.as_str().into());
             let status = if there > 0 { RunStatus::Partial } else { RunStatus::Failed };
-            (status, kind.map_or(summary.exit_code, FailureKind::exit_code), Some(error))
+            (status, kind(error).map_or(summary.exit_code, FailureKind::exit_code))
         }
     };
+    summary.error = worst;
     summary
 }
 
@@ -168,7 +175,7 @@ fn of_own_windows(mut summary: Summary, tenant: &str) -> Summary {
 /// a report that cannot be kept fails no run.
 pub async fn keep_run_report(record: &RunRecord, report: &RunReport, page: &(dyn Fn(&RunReport) -> String + Sync)) {
     let Some(lake) = record.lake() else { return };
-    let kept = tokio::time::timeout(PATIENCE, keep(&lake, report, record.has_several_tenants(), page)).await;
+    let kept = tokio::time::timeout(PATIENCE, keep(&lake, record, report, page)).await;
     match kept {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::warn!(error = %failure, "the run's report was not kept in the lake"),
@@ -178,13 +185,14 @@ pub async fn keep_run_report(record: &RunRecord, report: &RunReport, page: &(dyn
 
 async fn keep(
     lake: &Lake,
+    record: &RunRecord,
     report: &RunReport,
-    several: bool,
     page: &(dyn Fn(&RunReport) -> String + Sync),
 ) -> Result<(), Failure> {
     let tenants: BTreeSet<&str> = report.summary.windows.iter().map(|window| window.tenant.as_str()).collect();
     for tenant in tenants {
-        let report = report.of_tenant(tenant, several);
+        let of_several = record.has_several_tenants().then(|| record.warnings_of(tenant));
+        let report = report.of_tenant(tenant, of_several);
         let json =
             serde_json::to_vec(&report).map_err(|error| Failure::defect(format!("write the run's report: {error}")))?;
         let key = |ending: &str| format!("{}/{}.{ending}", runs_folder(tenant), report.name());

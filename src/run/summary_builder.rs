@@ -28,7 +28,8 @@ pub(super) struct SummaryBuilder {
     /// Of each window, what its summary leaves out.
     details: Vec<WindowDetails>,
     drift: Vec<DriftEvent>,
-    warnings: Vec<String>,
+    /// By tenant.
+    warnings: Vec<(String, String)>,
     clients: Vec<Client>,
     in_progress: Option<usize>,
     failures: Vec<Failure>,
@@ -159,10 +160,23 @@ impl SummaryBuilder {
         drift.into_iter().for_each(|event| drift::merge(&mut self.drift, event));
     }
 
-    /// What an operator should know, each once.
-    pub(super) fn add_warnings(&mut self, warnings: &[String]) {
-        let new: Vec<String> = warnings.iter().filter(|warning| !self.warnings.contains(warning)).cloned().collect();
-        self.warnings.extend(new);
+    /// What an operator should know of a tenant, each once.
+    pub(super) fn add_warnings(&mut self, tenant: &str, warnings: &[String]) {
+        for warning in warnings {
+            let warning = (tenant.to_owned(), warning.clone());
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// The warnings of one tenant.
+    pub(super) fn warnings_of(&self, tenant: &str) -> Vec<String> {
+        self.all_warnings().into_iter().filter(|(of, _)| of == tenant).map(|(_, warning)| warning).collect()
+    }
+
+    fn all_warnings(&self) -> Vec<(String, String)> {
+        [self.warnings.clone(), self.lonely_empty_windows()].concat()
     }
 
     /// A client whose calls count, also those that are still made.
@@ -202,7 +216,7 @@ impl SummaryBuilder {
             windows: self.windows.clone(),
             restated: self.windows.iter().filter(|window| window.restated).count() as u64,
             drift: self.drift.clone(),
-            warnings: [self.warnings.clone(), self.lonely_empty_windows()].concat(),
+            warnings: self.all_warnings().into_iter().map(|(_, warning)| warning).collect(),
             api: self.api(),
             retry_after_seconds,
             error: worst.map(ErrorSummary::of),
@@ -210,7 +224,7 @@ impl SummaryBuilder {
     }
 
     /// A window without a record beside one with some: a wrong region answers like that.
-    fn lonely_empty_windows(&self) -> Vec<String> {
+    fn lonely_empty_windows(&self) -> Vec<(String, String)> {
         let neighbours = |window: &WindowSummary, other: &WindowSummary| {
             other.report == window.report
                 && other.tenant == window.tenant
@@ -223,10 +237,11 @@ impl SummaryBuilder {
         empty
             .map(|window| {
                 let WindowBounds { start, end, .. } = &window.window;
-                format!(
+                let text = format!(
                     "{} {}: the window {start} to {end} is empty, and one beside it is not",
                     window.tenant, window.report
-                )
+                );
+                (window.tenant.clone(), text)
             })
             .collect()
     }

@@ -215,37 +215,63 @@ fn s3_url(lake: &Lake, key: &str) -> Result<String, Failure> {
         .hint("`cxlake sql duckdb` makes views over any lake"))
 }
 
-/// What an engine needs before it can read the lake. A persistent secret is made once, and is there
-/// whenever the views are.
+/// What an engine needs before it can read the lake, as remarks: how somebody signs in is theirs to say.
 fn preamble(settings: &Settings, lake: &Lake, engine: Engine) -> String {
-    let option = |ending: &str| {
-        let found = settings.lake.options.iter().find(|(key, _)| key.to_lowercase().ends_with(ending));
-        found.map(|(_, value)| value.reveal().to_owned())
+    let secret = |text: &str| {
+        let scope = sql::text(lake.url());
+        format!(
+            "-- DuckDB reads the files when it makes a view. First: CREATE SECRET cxlake ({text}, SCOPE {scope});\n"
+        )
     };
     match (engine, lake.url().split_once("://").map(|(scheme, _)| scheme)) {
-        (Engine::DuckDb, Some("s3")) => {
-            let region = option("region").map(|region| format!(", REGION {}", sql::text(&region))).unwrap_or_default();
-            let endpoint = option("endpoint").map(|endpoint| {
-                let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", &endpoint));
-                let host = sql::text(host.trim_end_matches('/'));
-                format!(", ENDPOINT {host}, URL_STYLE 'path', USE_SSL {}", scheme == "https")
-            });
-            format!(
-                "-- Once: INSTALL httpfs; LOAD httpfs; CREATE PERSISTENT SECRET cxlake (TYPE s3, PROVIDER \
-                 credential_chain{region}{});\n",
-                endpoint.unwrap_or_default()
-            )
-        }
-        (Engine::DuckDb, Some("gs")) => {
-            "-- Once: INSTALL httpfs; LOAD httpfs; CREATE PERSISTENT SECRET cxlake (TYPE gcs, KEY_ID '…', SECRET '…');\n"
-                .to_owned()
-        }
-        (Engine::DuckDb, Some("az" | "abfss")) => {
-            "-- Once: INSTALL azure; LOAD azure; CREATE PERSISTENT SECRET cxlake (TYPE azure, PROVIDER credential_chain, \
-             ACCOUNT_NAME '…');\n"
-                .to_owned()
-        }
+        (Engine::DuckDb, Some("s3")) => secret(&format!("TYPE s3, PROVIDER credential_chain{}", s3_place(settings))),
+        (Engine::DuckDb, Some("gs")) => secret("TYPE gcs, KEY_ID '…', SECRET '…'"),
+        (Engine::DuckDb, Some("az" | "abfss")) => secret("TYPE azure, PROVIDER credential_chain, ACCOUNT_NAME '…'"),
         (Engine::Athena, _) => "-- Athena takes one statement at a time.\n".to_owned(),
         _ => String::new(),
+    }
+}
+
+/// The region and the endpoint of the lake's own options, as DuckDB writes them.
+fn s3_place(settings: &Settings) -> String {
+    let option = |names: [&str; 2]| {
+        let is_named = |key: &str| names.iter().any(|name| key == *name || key.strip_prefix("aws_") == Some(*name));
+        let found = settings.lake.options.iter().find(|(key, _)| is_named(&key.to_lowercase()));
+        found.map(|(_, value)| value.reveal().to_owned())
+    };
+    let mut place = String::new();
+    if let Some(region) = option(["region", "default_region"]) {
+        place.push_str(&format!(", REGION {}", sql::text(&region)));
+    }
+    if let Some(endpoint) = option(["endpoint", "endpoint_url"]) {
+        let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", &endpoint));
+        let (host, by_tls) = (sql::text(host.trim_end_matches('/')), scheme == "https");
+        place.push_str(&format!(", ENDPOINT {host}, URL_STYLE 'path', USE_SSL {by_tls}"));
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Surroundings, read_settings};
+
+    #[test]
+    fn duckdb_is_told_where_the_store_is() {
+        let check = |options: &str, expected: &str| {
+            let text = format!(
+                "[tenants.acme]\nauth_url = \"https://acme.example\"\nclient_id = {{ env = \"A\" }}\nclient_secret = \
+                 {{ env = \"A\" }}\n[tenants.acme.regions]\nna1 = \"https://na1.example\"\n[lake]\nurl = \
+                 \"s3://lake\"\n[lake.options]\n{options}"
+            );
+            let surroundings = Surroundings {
+                variable: &|_| Some("a".to_owned()),
+                text_file: &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+            };
+            assert_eq!(s3_place(&read_settings("cxlake.toml", &text, &surroundings).unwrap()), expected, "{options}");
+        };
+        check("", "");
+        check("region = \"eu-1\"\naws_metadata_endpoint = \"http://169.254.169.254\"", ", REGION 'eu-1'");
+        check("aws_endpoint_url = \"http://minio:9000/\"", ", ENDPOINT 'minio:9000', URL_STYLE 'path', USE_SSL false");
     }
 }

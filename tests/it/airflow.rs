@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use cxlake_simulator::{CallKind, Fault, TenantSettings};
 use serde_json::{Value, json};
 
 use crate::support::faults::{on_page, small, status};
-use crate::support::{Fate, Lab, Outcome};
+use crate::support::{Fate, Lab, Outcome, Running};
 use crate::warehouses::House;
 
 fn root() -> PathBuf {
@@ -180,4 +181,41 @@ async fn a_task_that_is_killed_stops_the_binary() {
     let outcome = Outcome::of(python).expect(0);
     let last = outcome.stdout.lines().last().unwrap_or_default();
     assert!(last.starts_with("CxlakeError ") && last.contains("(exit code 143)"), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_gone_leaves_no_binary_behind() {
+    let lab = Lab::start(TenantSettings { latency_ms: 20_000, ..small() }).await;
+    drop(lab.command(&[]));
+    let home = tempfile::tempdir().unwrap();
+    let mut python = airflow(home.path(), "python");
+    python.arg(root().join("tests/it/python/run_day.py")).arg(lab.folder().join("cxlake.toml"));
+    let task = Running::start(python);
+    let children = || {
+        let path = format!("/proc/{0}/task/{0}/children", task.id());
+        std::fs::read_to_string(path).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let is_binary = |child: &String| {
+        std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.trim() == "cxlake")
+    };
+    while lab.simulator.calls().is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let binary = children().into_iter().find(is_binary).unwrap();
+    task.signal("KILL");
+    for _ in 0..200 {
+        if !is_binary(&binary) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the binary still runs");
+}
+
+#[test]
+fn what_a_task_returns_is_bounded() {
+    let home = tempfile::tempdir().unwrap();
+    let mut python = airflow(home.path(), "python");
+    python.arg(root().join("tests/it/python/returned.py"));
+    Outcome::of(python).expect(0);
 }

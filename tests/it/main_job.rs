@@ -181,6 +181,20 @@ async fn metrics_still_say_when_a_run_last_succeeded_after_one_that_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_beside_a_run_is_replaced_as_a_whole_and_a_pipe_is_written_to() {
+    let lab = Lab::start(tenant(100)).await;
+    let (real, link) = (lab.folder().join("real.prom"), lab.folder().join("link.prom"));
+    std::fs::write(&real, "before").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let run = ["run", "--date", "2024-01-01", "--metrics-file"];
+    lab.cxlake(&[&run[..], &["link.prom"]].concat()).expect(0);
+    assert!(link.is_symlink() && std::fs::read_to_string(&real).unwrap().contains("cxlake_run_exit_code 0"));
+    lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::Token, status(401, None)) });
+    let failed = lab.cxlake(&[&run[..], &["/dev/stderr"]].concat()).expect(3);
+    assert!(failed.stderr.contains("cxlake_run_exit_code 3"), "{}", failed.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_registry_grows_with_the_catalog() {
     let lab = Lab::start(tenant(500)).await;
     lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);

@@ -1,16 +1,17 @@
 //! Traces and metrics by OTLP.
 
-use cxlake_simulator::{CallKind, Fault};
+use cxlake_simulator::{CallKind, Fault, TenantSettings};
 use serde_json::{Value, json};
 
 use crate::support::faults::{small, status};
-use crate::support::{Lab, Outcome, Post, posts, python};
+use crate::support::{Lab, Outcome, Post, Running, posts, python};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn run(lab: &Lab, code: i32, variables: &[(&str, &str)]) -> Outcome {
     let mut command = lab.command(&["run", "--date", "2024-01-01", "--metrics-file", "run.prom"]);
-    command.envs(variables.iter().copied());
+    // Spans go all at once, at the end: the collector takes two requests.
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "600000").envs(variables.iter().copied());
     Outcome::of(command).expect(code)
 }
 
@@ -67,7 +68,7 @@ async fn a_run_is_a_trace_of_its_parent_and_its_metrics_are_exported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_run_is_a_failed_trace_with_the_runs_id() {
+async fn a_failed_run_is_a_failed_trace_which_its_log_names() {
     let lab = Lab::start(small()).await;
     lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::Token, status(401, None)) });
     let (url, collector) = posts(2, "200 OK");
@@ -75,9 +76,30 @@ async fn a_failed_run_is_a_failed_trace_with_the_runs_id() {
     let exported = read(&lab, &collector.join().unwrap());
     assert_eq!(exported["resource"]["service.name"], "nightly");
     let root = &exported["spans"][0];
-    assert_eq!(root["trace"], outcome.summary()["run_id"].as_str().unwrap().replace('-', ""));
+    let line: Value = serde_json::from_str(outcome.stderr.lines().next().unwrap()).unwrap();
+    assert_eq!(root["trace"], line["trace_id"]);
+    assert_eq!(exported["resource"]["service.instance.id"], outcome.summary()["run_id"]);
     assert_eq!((&root["status"], &root["message"]), (&json!(2), &outcome.summary()["error"]["message"]));
     assert_eq!(exported["metrics"]["cxlake_run_exit_code"][0]["value"], 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_is_a_whole_trace_too() {
+    let lab = Lab::start(TenantSettings { latency_ms: 1500, ..small() }).await;
+    let (url, collector) = posts(2, "200 OK");
+    let mut command = lab.command(&["run", "--date", "2024-01-01"]);
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "600000").env("OTEL_EXPORTER_OTLP_ENDPOINT", &url);
+    let running = Running::start(command);
+    let calls = || lab.simulator.calls().iter().filter(|call| call.path.contains("data-download")).count();
+    while calls() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    running.signal("TERM");
+    running.end().expect(143);
+    let exported = read(&lab, &collector.join().unwrap());
+    let names: Vec<&str> =
+        exported["spans"].as_array().unwrap().iter().map(|span| span["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"window") && names.contains(&"cxlake run"), "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
