@@ -142,6 +142,8 @@ def of_cxlake(binaries, front, text, out, field):
 
 
 def of_peer(script, source, front, pages, custom, out, field):
+    if isinstance(script, Path) and not script.exists():
+        return "not built"
     command = command_of(script, [front.url] if source == "http" else [pages], out)
     ended = subprocess.run([str(word) for word in command + (custom if source == "files" else [])], capture_output=True)
     if ended.returncode != 0:
