@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::registry::{Column, ColumnOrigin};
-use crate::run::summary::{RunStatus, WindowStatus, WindowSummary};
+use crate::run::summary::{RunStatus, WindowSummary};
 use crate::run::{LineageTargets, RunReport, WindowDetails};
 use crate::settings::{ReportSettings, Settings};
 
@@ -40,10 +40,7 @@ impl Lineage<'_> {
             .filter(|(_, window)| window.report == self.report.name)
             .map(|(at, window)| (window, run.details.get(at)))
             .collect();
-        let is_there = |window: &WindowSummary| {
-            matches!(window.status, WindowStatus::Committed | WindowStatus::Unchanged | WindowStatus::Empty)
-        };
-        let whole = !windows.is_empty() && windows.iter().all(|(window, _)| is_there(window));
+        let whole = !windows.is_empty() && windows.iter().all(|(window, _)| window.status.is_in_lake());
         let kind = match run.summary.status {
             _ if whole => "COMPLETE",
             RunStatus::Interrupted => "ABORT",
@@ -59,7 +56,7 @@ impl Lineage<'_> {
             facets["errorMessage"] = facet("1-0-1", "ErrorMessageRunFacet", message);
         }
         let stored: Vec<&WindowSummary> =
-            windows.iter().map(|(window, _)| *window).filter(|window| is_there(window)).collect();
+            windows.iter().map(|(window, _)| *window).filter(|window| window.status.is_in_lake()).collect();
         self.event(
             kind,
             &run.ended_at,

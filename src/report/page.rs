@@ -123,8 +123,8 @@ fn totals(report: &LakeReport) -> Markup {
     let sum = |of: fn(&ReportedWindow) -> u64| report.windows.iter().map(of).sum::<u64>();
     // A run of several tenants has a report for each of them.
     let runs: BTreeMap<&str, &RunReport> = report.runs.iter().map(|run| (run.summary.run_id.as_str(), run)).collect();
-    let is_well = |run: &RunReport| matches!(run.summary.status, RunStatus::Ok | RunStatus::Empty);
-    let is_failed = |id: &str| report.runs.iter().any(|run| run.summary.run_id == id && !is_well(run));
+    let is_failed =
+        |id: &str| report.runs.iter().any(|run| run.summary.run_id == id && !run.summary.status.is_success());
     let failed = runs.keys().filter(|id| is_failed(id)).count() as u64;
     let throttled = runs.values().map(|run| run.summary.api.throttled).sum();
     let bytes = report.windows.iter().map(|window| window.done.data.proof.bytes + window.done.quarantine.proof.bytes);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::run_report::{RunReport, StageMilliseconds};
-use super::summary::{RunStatus, WindowSummary};
+use super::summary::WindowSummary;
 
 /// Alerts are about its age, so a run that failed must not take it away.
 const LAST_SUCCESS: &str = "cxlake_last_success_timestamp_seconds";
@@ -50,7 +50,7 @@ pub fn metrics(report: &RunReport, now: u64) -> Vec<Metric> {
         metric("cxlake_api_throttled", "Answers 429 of the last run.", alone(number(api.throttled))),
         metric("cxlake_api_retries", "Tries after the first of the last run.", alone(number(api.retries))),
     ];
-    if succeeded(report) {
+    if report.summary.status.is_success() {
         metrics.push(metric(LAST_SUCCESS, "When a run last succeeded.", alone(number(now))));
     }
     metrics.retain(|metric| !metric.samples.is_empty());
@@ -66,15 +66,11 @@ pub fn load_metrics(report: &RunReport, now: u64) -> Vec<Metric> {
         metric("cxlake_load_end_timestamp_seconds", "When the last load ended.", alone(number(now))),
         metric("cxlake_load_windows", "Windows of the days of the last load, by outcome.", loads(report)),
     ];
-    if succeeded(report) {
+    if report.summary.status.is_success() {
         metrics.push(metric(LAST_LOAD_SUCCESS, "When a load last succeeded.", alone(number(now))));
     }
     metrics.retain(|metric| !metric.samples.is_empty());
     metrics
-}
-
-fn succeeded(report: &RunReport) -> bool {
-    matches!(report.summary.status, RunStatus::Ok | RunStatus::Empty)
 }
 
 /// Metrics as Prometheus text.

@@ -8,7 +8,7 @@ use cxlake_sinks::lake::{Lake, tenant_folder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::summary::{ErrorSummary, RunStatus, Summary, WindowStatus, WindowSummary};
+use super::summary::{ErrorSummary, RunStatus, Summary, WindowStatus};
 use super::{Environment, RunRecord};
 use crate::pipeline::StageTimes;
 use crate::vocabulary::{Failure, FailureKind, RejectTally};
@@ -140,10 +140,7 @@ fn of_own_windows(mut summary: Summary) -> Summary {
     if summary.status == RunStatus::Interrupted {
         return summary;
     }
-    let is_there = |window: &&WindowSummary| {
-        matches!(window.status, WindowStatus::Committed | WindowStatus::Unchanged | WindowStatus::Empty)
-    };
-    let there = summary.windows.iter().filter(is_there).count();
+    let there = summary.windows.iter().filter(|window| window.status.is_in_lake()).count();
     let is_empty = summary.windows.iter().all(|window| window.status == WindowStatus::Empty);
     let kind = |error: &ErrorSummary| serde_json::from_value::<FailureKind>(error.kind.as_str().into()).ok();
     let errors = summary.windows.iter().flat_map(|window| {

@@ -124,6 +124,20 @@ pub enum WindowStatus {
     NotStarted,
 }
 
+impl WindowStatus {
+    /// Whether its rows are in the lake, as they are now.
+    pub fn is_in_lake(self) -> bool {
+        matches!(self, Self::Committed | Self::Unchanged | Self::Empty)
+    }
+}
+
+impl RunStatus {
+    /// Whether every window is in the lake.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Empty)
+    }
+}
+
 /// Counts that add up, where they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowSummary {

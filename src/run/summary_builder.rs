@@ -110,7 +110,7 @@ impl SummaryBuilder {
 
     /// Whether a window is in the lake, and no load of it was tried.
     pub(super) fn waits_for_load(&self, index: usize) -> bool {
-        in_lake(&self.windows[index]) && self.windows[index].load.is_none()
+        self.windows[index].status.is_in_lake() && self.windows[index].load.is_none()
     }
 
     /// Rejects of all windows.
@@ -249,14 +249,10 @@ impl SummaryBuilder {
     fn status(&self, worst: Option<&Failure>) -> RunStatus {
         match worst.map(|failure| failure.kind) {
             Some(FailureKind::Interrupted | FailureKind::Terminated) => RunStatus::Interrupted,
-            Some(_) if self.windows.iter().any(in_lake) => RunStatus::Partial,
+            Some(_) if self.windows.iter().any(|window| window.status.is_in_lake()) => RunStatus::Partial,
             Some(_) => RunStatus::Failed,
             None if self.windows.iter().all(|window| window.status == WindowStatus::Empty) => RunStatus::Empty,
             None => RunStatus::Ok,
         }
     }
-}
-
-fn in_lake(window: &WindowSummary) -> bool {
-    matches!(window.status, WindowStatus::Committed | WindowStatus::Unchanged | WindowStatus::Empty)
 }

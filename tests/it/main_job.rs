@@ -348,6 +348,21 @@ async fn json_logs_are_json_and_stdout_is_the_summary_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn programs_get_a_log_line_a_page_and_people_do_not() {
+    let lab = Lab::start(tenant(1_200)).await;
+    let outcome = lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    let lines = outcome.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let pages: Vec<_> = lines.filter(|line| line["message"] == "page read").collect();
+    let rows = |line: &serde_json::Value| line["rows"].as_u64().unwrap();
+    assert!(pages.len() >= 3 && pages.iter().all(|line| rows(line) <= 500), "{pages:?}");
+    let first = &pages[0];
+    let of = [&first["tenant"], &first["report"], &first["window"]];
+    assert_eq!(of, ["acme", "calls", "20240101T050000Z-20240102T050000Z"]);
+    let text = lab.cxlake(&["run", "--date", "2024-01-01", "--log-format", "text"]).expect(0).stderr;
+    assert!(text.contains("window ended") && !text.contains("page read"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_proves_what_came() {
     let lab = Lab::start(tenant(1_200)).await;
     let summary = lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0).summary();
