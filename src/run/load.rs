@@ -252,6 +252,16 @@ fn of_the_load(failure: Failure) -> Failure {
 /// What a warehouse holds, by table.
 type KnownDays = std::collections::HashMap<ObjectKind, BTreeMap<NaiveDate, LoadedDay>>;
 
+/// What a warehouse holds of a day, beside what is committed.
+enum Held {
+    /// The same, of so many rows.
+    Same(u64),
+    /// A later commit, which the lake does not have.
+    Newer(Failure),
+    /// Something else, or nothing; `again` where it was the same when it was loaded.
+    Other { again: bool },
+}
+
 /// A day of one table.
 struct TableDay<'a> {
     loads: &'a DayLoads<'a>,
@@ -292,22 +302,18 @@ impl TableDay<'_> {
                 Some(held) => held,
                 None => self.warehouse.loaded_days(&load.table, self.date, self.date).await?.remove(&self.date),
             };
-            match held {
-                Some(held) if held.sequence > load.sequence => {
-                    let refused = Some(self.older_than_loaded(&load, &held));
+            match self.compare(held, &load, must_write).await? {
+                Held::Same(rows) => return Ok((LoadStatus::Unchanged, summary(&load, rows, None))),
+                Held::Newer(refused) => {
                     // The same twice: the lake will not catch up.
-                    if failure == refused {
+                    let is_final = failure.as_ref() == Some(&refused);
+                    failure = Some(refused);
+                    if is_final {
                         break;
                     }
-                    failure = refused;
                     continue;
                 }
-                Some(held) if !must_write && held.content_sha256 == load.content_sha256 && held.rows == load.rows => {
-                    return Ok((LoadStatus::Unchanged, summary(&load, held.rows, None)));
-                }
-                // Somebody changed the table.
-                Some(held) => load.again = held.content_sha256 == load.content_sha256,
-                None => {}
+                Held::Other { again } => load.again = again,
             }
             load.again |= must_write;
             match self.warehouse.load(&load).await {
@@ -327,6 +333,20 @@ impl TableDay<'_> {
             }
         }
         Err(failure.unwrap_or_else(|| self.never_rests()))
+    }
+
+    /// What a warehouse holds beside what it should. Where the day `must_write`, it is never the same.
+    async fn compare(&self, held: Option<LoadedDay>, load: &TableLoad, must_write: bool) -> Result<Held, Failure> {
+        let Some(held) = held else { return Ok(Held::Other { again: false }) };
+        if held.sequence > load.sequence {
+            return Ok(Held::Newer(self.older_than_loaded(load, &held)));
+        }
+        // Else somebody changed the table.
+        let again = held.content_sha256 == load.content_sha256;
+        if again && !must_write && held.rows == load.rows && self.warehouse.holds(load).await? {
+            return Ok(Held::Same(held.rows));
+        }
+        Ok(Held::Other { again })
     }
 
     fn never_rests(&self) -> Failure {

@@ -28,7 +28,7 @@ use super::{
     BigQueryLocation, LOADS_TABLE, LoadMode, LoadTable, Loaded, LoadedDay, Loader, TableLoad, Warehouse,
     WarehouseProbe, count_days, noted_days, probe_table,
 };
-use crate::failure::SinkFailure;
+use crate::failure::{SinkFailure, SinkFailureKind};
 
 /// How long a staging table that nobody removed stays.
 const STAGING_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
@@ -78,12 +78,16 @@ impl BigQuery {
         }
     }
 
+    /// Without a key there is nothing to merge by.
+    fn mode_of(&self, load: &TableLoad) -> LoadMode {
+        if load.table.key.is_empty() { LoadMode::Replace } else { self.mode }
+    }
+
     /// One job, over the partition or by MERGE.
     async fn write(&self, load: &TableLoad) -> Result<EndedJob, SinkFailure> {
-        let mode = if load.table.key.is_empty() { LoadMode::Replace } else { self.mode };
         let staged = Mutex::new(Vec::new());
         let configuration = || -> BoxFuture<'_, Result<JobConfiguration, SinkFailure>> {
-            match mode {
+            match self.mode_of(load) {
                 LoadMode::Replace => {
                     let partition = format!("{}${}", load.table.name, load.date.format("%Y%m%d"));
                     let job = self.load_job(load, &partition);
@@ -237,6 +241,18 @@ impl Warehouse for BigQuery {
             count_days(&mut days, &counts);
         }
         Ok(days)
+    }
+
+    /// A merge that was staged before a restatement can end after it, with as many rows.
+    async fn holds(&self, load: &TableLoad) -> Result<bool, SinkFailure> {
+        match self.mode_of(load) {
+            LoadMode::Replace => Ok(true),
+            LoadMode::Merge => match self.prove(load).await {
+                Ok(_) => Ok(true),
+                Err(failure) if failure.kind == SinkFailureKind::Mismatch => Ok(false),
+                Err(failure) => Err(failure),
+            },
+        }
     }
 
     async fn load(&self, load: &TableLoad) -> Result<Loaded, SinkFailure> {

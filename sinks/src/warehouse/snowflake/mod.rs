@@ -135,6 +135,10 @@ impl Warehouse for Snowflake {
         Ok(days)
     }
 
+    async fn holds(&self, _load: &TableLoad) -> Result<bool, SinkFailure> {
+        Ok(true)
+    }
+
     async fn load(&self, load: &TableLoad) -> Result<Loaded, SinkFailure> {
         let below_stage = self.below_stage().await?;
         let doing = format!("register the load of {} {}", load.table.name, load.date);
