@@ -146,6 +146,39 @@ async fn a_role_is_assumed_by_way_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_signed_on_once_needs_no_keys() {
+    let account = Account::new().await;
+    let portal = Helper::start("machine_identity.py");
+    let url = format!("http://127.0.0.1:{}", portal.port());
+    let home = account.lab.folder().join("home");
+    let cache = home.join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    // What `aws sso login` leaves, under the hash of the session's name.
+    let token = r#"{"accessToken": "TOKEN", "expiresAt": "UNTIL", "region": "us-east-1", "startUrl": "https://acme.awsapps.com/start",
+        "clientId": "a client", "clientSecret": "its secret", "refreshToken": "once more",
+        "registrationExpiresAt": "2099-01-01T00:00:00Z"}"#;
+    let file = cache.join("293abb6b76d7791c0732cc517d38c4b5c734b87f.json");
+    let configuration = "[profile loader]\nregion = us-east-1\nsso_session = acme\nsso_account_id = 123456789012\n\
+                         sso_role_name = loader\n[sso-session acme]\nsso_region = us-east-1\n\
+                         sso_start_url = https://acme.awsapps.com/start\n";
+    let profile = account.lab.folder().join("aws-config");
+    std::fs::write(&profile, configuration).unwrap();
+    let variables = [
+        ("HOME", home.to_str().unwrap()),
+        ("AWS_CONFIG_FILE", profile.to_str().unwrap()),
+        ("AWS_PROFILE", "loader"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ENDPOINT_URL_SSO", &url),
+        ("AWS_ENDPOINT_URL_SSO_OIDC", &url),
+    ];
+    // Signed on, and signed on long ago: then the sign-on is refreshed.
+    for (token_text, until) in [("signed on", "2099-01-01T00:00:00Z"), ("long ago", "2020-01-01T00:00:00Z")] {
+        std::fs::write(&file, token.replace("TOKEN", token_text).replace("UNTIL", until)).unwrap();
+        assert_eq!(account.run_on(&variables), ["AKIASSO"], "{token_text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_credentials_are_a_failure_that_says_so() {
     let account = Account::new().await;
     let outcome = account.run("nobody", "[profile nobody]\nregion = us-east-1\n").expect(5);

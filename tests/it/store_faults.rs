@@ -14,8 +14,7 @@ use cxlake_sinks::lake::{Committed, Extract, Lake, LakeLocation, ObjectKind, Scr
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
 
 use crate::support::{
-    Fate, Lab, Random, Running, S3Server, StoreProxy, StoreRequest, StoreServer, commit_files, footer, tenant,
-    window_address,
+    Fate, Lab, Random, Running, S3Server, StoreProxy, StoreServer, commit_files, footer, tenant, window_address,
 };
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
@@ -30,21 +29,7 @@ async fn on_s3() -> (Lab, S3Server, StoreProxy) {
     let server = S3Server::start();
     let proxy = StoreProxy::start(server.port());
     let options = server.options().replace(&server.port().to_string(), &proxy.port().to_string());
-    (lab_on("s3://lake/cxone", &options).await, server, proxy)
-}
-
-/// The same on any server.
-async fn on(server: StoreServer) -> (Lab, StoreServer, StoreProxy) {
-    let proxy = StoreProxy::start(server.port());
-    (lab_on(server.url(), &server.configuration(proxy.port())).await, server, proxy)
-}
-
-async fn lab_on(url: &str, options: &str) -> Lab {
-    let mut lab = Lab::start(small()).await;
-    let local = format!("url = \"{}\"", lab.lake().display());
-    lab.replace(&local, &format!("url = \"{url}\""));
-    lab.add(options);
-    lab
+    (Lab::on_store(small(), "s3://lake/cxone", &options).await, server, proxy)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,35 +101,14 @@ async fn a_run_that_is_killed_at_any_change_of_s3_is_made_right_by_the_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_killed_at_any_change_of_azure_is_made_right_by_the_next() {
-    let (lab, _server, proxy) = on(StoreServer::azure()).await;
+    let (lab, _server, proxy) = StoreServer::azure().behind_a_proxy(small()).await;
     killed_and_run_again(&lab, &proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_killed_at_any_change_of_gcs_is_made_right_by_the_next() {
-    let (lab, _server, proxy) = on(StoreServer::gcs()).await;
+    let (lab, _server, proxy) = StoreServer::gcs().behind_a_proxy(small()).await;
     killed_and_run_again(&lab, &proxy).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_vacuum_needs_the_right_to_delete_and_nobody_goes_on_without_that_to_list() {
-    let (lab, _server, proxy) = on_s3().await;
-    let deletes = |request: &StoreRequest| {
-        request.method == "DELETE" || (request.method == "POST" && request.target.contains("delete"))
-    };
-    proxy.rule(move |request| if deletes(request) { Fate::Refused(403, "AccessDenied") } else { Fate::Forwarded });
-    for _ in 0..2 {
-        assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["committed"]);
-        lab.simulator.change(|tenant| tenant.seed += 1);
-    }
-    lab.cxlake(&["check"]).expect(0);
-    lab.cxlake(&["verify"]).expect(0);
-    let told = lab.cxlake(&["vacuum", "--older-than-hours", "0"]).expect(5);
-    assert!(told.stderr.contains("the right to delete"), "{}", told.stderr);
-    let lists = |request: &StoreRequest| request.method == "GET" && request.target.contains("list-type=2");
-    proxy.rule(move |request| if lists(request) { Fate::Refused(403, "AccessDenied") } else { Fate::Forwarded });
-    let message = lab.cxlake(&RUN).expect(5).message();
-    assert!(message.contains("failed to list") && message.contains("AccessDenied"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cxlake_simulator::TenantSettings;
 use cxlake_sinks::lake::{Lake, LakeLocation, conformance};
 
-use crate::support::{Lab, S3Server, StoreServer, tenant};
+use crate::support::{Lab, S3Server, StoreServer, python, tenant};
 
 async fn conforms(name: &str, lake: &Lake) {
     let failed: Vec<_> =
@@ -96,6 +96,20 @@ async fn garage_which_ignores_conditions_is_refused() {
 async fn azure_conforms() {
     let server = StoreServer::azure();
     keeps_a_lake("azure", server.url(), &server.configuration(server.port()), &server.location(&[])).await;
+    // By Hadoop's kind of URL: the account is in the host.
+    let hadoop = LakeLocation {
+        url: "abfss://lake@devstoreaccount1.dfs.core.windows.net/hadoop".to_owned(),
+        ..server.location(&[])
+    };
+    keeps_a_lake("abfss", &hadoop.url, &server.configuration(server.port()), &hadoop).await;
+    // By a signature that somebody with the key has given away.
+    let signature = python("azure_sas.py", &["lake"]);
+    let mut shared = server.location(&[("sas_token", signature.trim())]);
+    shared.options.remove("account_key");
+    let lake = Lake::open(&shared).unwrap();
+    lake.create("acme/probe/shared", "x".into()).await.unwrap();
+    assert_eq!(lake.get("acme/probe/shared").await.unwrap().as_deref(), Some(&b"x"[..]));
+    assert_eq!(lake.list("acme/probe").await.unwrap().iter().filter(|(key, _)| key.ends_with("shared")).count(), 1);
     let key = "AAAAvdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
     let wrong = Lake::open(&server.location(&[("account_key", key)])).unwrap();
     assert!(wrong.create("acme/probe/wrong", "x".into()).await.is_err(), "the key is checked");

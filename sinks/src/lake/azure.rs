@@ -18,5 +18,10 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
         .with_retry(retry_config());
     let with_config =
         |builder: MicrosoftAzureBuilder, key: AzureConfigKey, value: &str| builder.with_config(key, value);
-    location.opened(location.configured(builder, HINT, with_config)?.build(), url, None, HINT)
+    let mut builder = location.configured(builder, HINT, with_config)?;
+    // Kubernetes names it with a slash at its end, and what is asked for follows another.
+    if let Some(authority) = builder.get_config_value(&AzureConfigKey::AuthorityHost) {
+        builder = builder.with_authority_host(authority.trim_end_matches('/'));
+    }
+    location.opened(builder.build(), url, None, HINT)
 }

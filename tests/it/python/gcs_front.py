@@ -1,7 +1,8 @@
 """Speaks what object_store's client for Google Cloud Storage says (the XML API with generations and their
-conditions) in front of a server that speaks S3's protocol. Nobody without a bearer token gets in.
+conditions) in front of a server that speaks S3's protocol. Nobody without a bearer token gets in; where one is named,
+with none but that.
 
-gcs_front.py PORT S3_PORT"""
+gcs_front.py PORT S3_PORT [TOKEN]"""
 
 import http.client
 import itertools
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 port, upstream = int(sys.argv[1]), f"127.0.0.1:{sys.argv[2]}"
+bearer = "Bearer " + "".join(sys.argv[3:])
 lock, numbers, generations = threading.RLock(), itertools.count(1_700_000_000_000_000), {}
 OF_THE_CONNECTION = {"host", "authorization", "content-length", "connection", "transfer-encoding", "date", "server"}
 
@@ -38,7 +40,8 @@ class Front(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path, _, query = self.path.partition("?")
         key = unquote(path)
-        if not (self.headers.get("authorization") or "").startswith("Bearer "):
+        authorization = self.headers.get("authorization") or ""
+        if not (authorization == bearer if len(sys.argv) > 3 else authorization.startswith(bearer)):
             return self.refuse(401, "AuthenticationRequired")
         kept = {
             name: value

@@ -1,41 +1,11 @@
-"""An HTTPS server on loopback whose certificate signs itself. Prints its port."""
+"""An HTTPS server on loopback with a certificate that nobody vouches for: untrusted_tls.py PORT CERTIFICATE KEY"""
 
-import datetime
 import http.server
-import ipaddress
 import ssl
-import tempfile
+import sys
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-key = ec.generate_private_key(ec.SECP256R1())
-name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-now = datetime.datetime.now(datetime.timezone.utc)
-certificate = (
-    x509.CertificateBuilder()
-    .subject_name(name)
-    .issuer_name(name)
-    .public_key(key.public_key())
-    .serial_number(x509.random_serial_number())
-    .not_valid_before(now - datetime.timedelta(days=1))
-    .not_valid_after(now + datetime.timedelta(days=1))
-    .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    .sign(key, hashes.SHA256())
-)
-with tempfile.NamedTemporaryFile(suffix=".pem") as pem:
-    pem.write(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    pem.write(certificate.public_bytes(serialization.Encoding.PEM))
-    pem.flush()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem.name)
-server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.BaseHTTPRequestHandler)
 server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_port, flush=True)
 server.serve_forever()

@@ -185,6 +185,15 @@ url = "{lake}"
         Self { simulator, folder, configuration, lake }
     }
 
+    /// A lab whose lake is in a store.
+    pub(crate) async fn on_store(settings: TenantSettings, url: &str, options: &str) -> Self {
+        let mut lab = Self::start(settings).await;
+        let local = format!("url = \"{}\"", lab.lake().display());
+        lab.replace(&local, &format!("url = \"{url}\""));
+        lab.add(options);
+        lab
+    }
+
     /// Changes the configuration's text.
     #[track_caller]
     pub(crate) fn replace(&mut self, from: &str, to: &str) {

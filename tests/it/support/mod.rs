@@ -24,7 +24,7 @@ pub(crate) use random::Random;
 pub(crate) use s3::S3Server;
 pub(crate) use store_proxy::{Fate, StoreProxy, StoreRequest};
 pub(crate) use stores::{Helper, StoreServer};
-pub(crate) use tls::TlsServer;
+pub(crate) use tls::{Certificate, TlsServer};
 pub(crate) use warehouses::{BigQueryServer, SnowflakeServer, WarehouseServer};
 pub(crate) use webhook::{Post, posts, webhook};
 pub(crate) use window::{commit_files, footer, window_address};

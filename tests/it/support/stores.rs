@@ -6,11 +6,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use cxlake_simulator::TenantSettings;
 use cxlake_sinks::lake::LakeLocation;
 use tempfile::TempDir;
 
+use super::lab::Lab;
 use super::python::{installed, python};
 use super::s3::S3Server;
+use super::store_proxy::StoreProxy;
+use super::tls::Certificate;
 
 /// The key that every Azurite has (it is no secret).
 const AZURITE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
@@ -89,35 +93,58 @@ pub(super) fn tool(path: &str) -> std::path::PathBuf {
 impl StoreServer {
     /// Azurite, which speaks Azure Blob Storage's protocol and checks the account's key.
     pub(crate) fn azure() -> Self {
+        let known = ("account_key", AZURITE_KEY.to_owned());
+        Self::azurite("http", &[], vec![known, ("allow_http", "true".to_owned())])
+    }
+
+    /// The same over TLS, which takes the tokens of identities.
+    pub(crate) fn azure_with_identities(certificate: &Certificate) -> Self {
+        let (file, key) = (certificate.file().display().to_string(), certificate.key_file().display().to_string());
+        let tls = ["--oauth", "basic", "--cert", &file, "--key", &key];
+        // Those who vouch for identities here speak without.
+        let options = ["allow_invalid_certificates", "allow_http"].map(|option| (option, "true".to_owned()));
+        Self::azurite("https", &tls, options.into())
+    }
+
+    fn azurite(scheme: &str, arguments: &[&str], mut options: Vec<(&'static str, String)>) -> Self {
         let (port, queue, table) = (free_port(), free_port(), free_port());
         let mut command = Command::new("node");
         command.arg(tool("npm/node_modules/azurite/dist/src/azurite.js"));
         command.args(["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
+        command.args(arguments);
         for (kind, port) in [("blob", port), ("queue", queue), ("table", table)] {
             command.args([format!("--{kind}Host"), "127.0.0.1".to_owned(), format!("--{kind}Port"), port.to_string()]);
         }
         let process = Process::start(command, port);
-        let account = format!("http://127.0.0.1:{port}/devstoreaccount1");
+        let account = format!("{scheme}://127.0.0.1:{port}/devstoreaccount1");
         python("azure_container.py", &[&account, "lake"]);
-        let options = vec![
-            ("account_name", "devstoreaccount1".to_owned()),
-            ("account_key", AZURITE_KEY.to_owned()),
-            ("endpoint", account),
-            ("allow_http", "true".to_owned()),
-        ];
+        options.extend([("account_name", "devstoreaccount1".to_owned()), ("endpoint", account)]);
         Self { _process: process, port, url: "az://lake/cxone".to_owned(), options, behind: None, _folder: None }
     }
 
     /// A front that speaks Google Cloud Storage's protocol and wants a token of a service account.
     pub(crate) fn gcs() -> Self {
+        Self::gcs_front(None)
+    }
+
+    /// The same that wants the token of a machine's identity.
+    pub(crate) fn gcs_with_identities(token: &str) -> Self {
+        Self::gcs_front(Some(token))
+    }
+
+    fn gcs_front(token: Option<&str>) -> Self {
         let behind = S3Server::that_joins_parts_on_conditions();
         let port = free_port();
         let mut command = installed("python");
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python/gcs_front.py"));
-        command.args([port.to_string(), behind.port().to_string()]);
+        command.args([port.to_string(), behind.port().to_string()]).args(token);
         let process = Process::start(command, port);
-        let account = python("service_account.py", &[&format!("http://127.0.0.1:{port}")]);
-        let options = vec![("service_account_key", account.trim().to_owned()), ("allow_http", "true".to_owned())];
+        let url = format!("http://127.0.0.1:{port}");
+        let who = match token {
+            Some(_) => ("base_url", url),
+            None => ("service_account_key", python("service_account.py", &[&url]).trim().to_owned()),
+        };
+        let options = vec![who, ("allow_http", "true".to_owned())];
         Self {
             _process: process,
             port,
@@ -205,5 +232,12 @@ impl StoreServer {
             format!("{key} = {}\n", serde_json::Value::from(value.replace(&self.port.to_string(), &port.to_string())))
         };
         format!("[lake.options]\n{}", self.options.iter().map(line).collect::<String>())
+    }
+
+    /// A lab whose lake is here, by way of a proxy.
+    pub(crate) async fn behind_a_proxy(self, settings: TenantSettings) -> (Lab, Self, StoreProxy) {
+        let proxy = StoreProxy::start(self.port);
+        let lab = Lab::on_store(settings, &self.url, &self.configuration(proxy.port())).await;
+        (lab, self, proxy)
     }
 }

@@ -1,38 +1,48 @@
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+//! Servers that speak TLS.
 
-use super::python::installed;
+use std::path::{Path, PathBuf};
 
-/// A server with a certificate that no authority has signed. Ends with this.
+use tempfile::TempDir;
+
+use super::python::{installed, python};
+use super::stores::{Process, free_port};
+
+/// A certificate for loopback that no authority has signed, and its key.
+pub(crate) struct Certificate(TempDir);
+
+impl Certificate {
+    pub(crate) fn new() -> Self {
+        let certificate = Self(tempfile::tempdir().unwrap());
+        let files = [certificate.file(), certificate.key_file()].map(|file| file.display().to_string());
+        python("certificate.py", &files.each_ref().map(String::as_str));
+        certificate
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.path().join("certificate.pem")
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.0.path().join("key.pem")
+    }
+}
+
+/// A server that has such a certificate. Ends with this.
 pub(crate) struct TlsServer {
-    process: Child,
+    _process: Process,
     port: u16,
 }
 
 impl TlsServer {
     pub(crate) fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/python/untrusted_tls.py");
-        let mut process = installed("python")
-            .arg(script)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { process, port: line.trim().parse().unwrap() }
+        let (port, certificate) = (free_port(), Certificate::new());
+        let mut command = installed("python");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python/untrusted_tls.py"));
+        command.arg(port.to_string()).args([certificate.file(), certificate.key_file()]);
+        Self { _process: Process::start(command, port), port }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
-    }
-}
-
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        // A server that is gone already needs no end.
-        let _gone = self.process.kill();
-        let _ended = self.process.wait();
     }
 }
