@@ -12,7 +12,7 @@ help: ## list the entry points
 demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-demo
 	cargo run --locked --bin cxlake -- demo
 
-test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready ## install what the tests need (into target/), and pass all tests
+test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready target/openlineage/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace --no-run
 	@rm -rf target/test-wheel
 	cd python && ../target/airflow/bin/maturin build --locked --profile dev --target-dir ../target --out ../target/test-wheel
@@ -87,6 +87,14 @@ target/tools/bin/s3s-fs:
 target/tools/bin/garage:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --root target/tools garage --version 2.5.0 --no-default-features --features bundled-libs,sqlite
 	@rm -rf target/tools/build
+
+# OpenLineage's public JSON Schemas, which this crate carries word for word.
+OPENLINEAGE := datafusion-openlineage@0.0.12
+target/openlineage/.ready:
+	cd / && cargo info --quiet $(OPENLINEAGE) > /dev/null
+	@mkdir -p target/openlineage
+	@cp -r $${CARGO_HOME:-$$HOME/.cargo}/registry/src/*/$(subst @,-,$(OPENLINEAGE))/tests/schemas/openlineage/* target/openlineage/
+	@touch $@
 
 # BigQuery's stand-in.
 target/bigquery/.ready: tests/install-bigquery.sh tests/bigquery-requirements.txt

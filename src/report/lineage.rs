@@ -161,9 +161,11 @@ impl Lineage<'_> {
         let mut data = output("data", sum(|window| window.rows.accepted));
         if !columns.is_empty() {
             let fields = columns.iter().map(|column| {
-                json!({
-                    "name": column.name, "type": column.column_type.to_string(), "description": column.display_name,
-                })
+                let mut field = json!({ "name": column.name, "type": column.column_type.to_string() });
+                if let Some(name) = &column.display_name {
+                    field["description"] = json!(name);
+                }
+                field
             });
             let fields = json!({ "fields": fields.collect::<Vec<_>>() });
             data["facets"]["schema"] = facet("1-2-0", "SchemaDatasetFacet", fields);

@@ -4,15 +4,16 @@ use cxlake_simulator::{CallKind, Fault};
 use serde_json::{Value, json};
 
 use crate::support::faults::{small, status};
-use crate::support::{Lab, python, webhook};
+use crate::support::{Lab, installed_file, python, webhook};
 
-/// The events of a run, as OpenLineage's own types read them.
+/// The events of a run, which are OpenLineage's.
 fn events(lab: &Lab, code: i32, variables: &[(&str, &str)]) -> Vec<Value> {
     let file = lab.folder().join("lineage.ndjson");
     let mut command = lab.command(&["run", "--date", "2024-01-01", "--lineage-file", &file.display().to_string()]);
     command.envs(variables.iter().copied());
     crate::support::Outcome::of(command).expect(code);
-    python("lineage.py", &[&file.display().to_string()]);
+    let schemas = installed_file("openlineage");
+    python("lineage.py", &[&file, &schemas].map(|path| path.to_str().unwrap()));
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

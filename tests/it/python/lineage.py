@@ -1,12 +1,16 @@
-"""Reads events by the types of OpenLineage's own client: lineage.py FILE. Ends with an error where one has a member that
-they do not know, lacks one that they need, or names another version of their schema."""
+"""Holds events against OpenLineage: lineage.py FILE SCHEMAS. They must be valid under its public JSON Schemas, of which
+a folder has the core and most facets; and its own client's types must know every member, have all that they need, and
+be of the same versions."""
 
 import datetime
 import json
+import pathlib
 import sys
 import uuid
 
 import attr
+import jsonschema
+import referencing
 from openlineage.client.event_v2 import RunState
 from openlineage.client.generated import (
     base, column_lineage_dataset, data_quality_assertions_dataset, dataset_version_dataset, error_message_run, job_type_job,
@@ -47,13 +51,32 @@ def read(kind, members):
     return kind(**given)
 
 
+schemas = [json.loads(path.read_text()) for path in pathlib.Path(sys.argv[2]).rglob("*.json")]
+registry = referencing.Registry().with_resources((schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas)
+published = {schema["$id"].rsplit("/", 1)[1]: schema["$id"] for schema in schemas}
+unpublished = set()
+
+
+def hold_against(schema, value):
+    """Validates a value under the schema of a name, in the version that is at hand."""
+    name = schema.partition("#")[0].rsplit("/", 1)[1]
+    if name not in published:
+        return unpublished.add(name)
+    whole = {"$ref": published[name] + "#" + schema.partition("#")[2]}
+    validator = jsonschema.Draft202012Validator(whole, registry=registry, format_checker=jsonschema.FormatChecker())
+    validator.validate(value)
+
+
 def facets(members):
+    for facet in members.values():
+        hold_against(facet["_schemaURL"], facet)
     return {name: read(FACETS[name], facet) for name, facet in members.items()}
 
 
 for line in open(sys.argv[1]):
     event = json.loads(line)
     assert event["schemaURL"] == base.RunEvent._get_schema()
+    hold_against(event["schemaURL"], event)
     RunState[event["eventType"]]
     datetime.datetime.fromisoformat(event["eventTime"])
     uuid.UUID(event["run"]["runId"])
@@ -66,3 +89,5 @@ for line in open(sys.argv[1]):
             kind(dataset["namespace"], dataset["name"], facets=facets(dataset["facets"]),
                  **{inner: facets(dataset.get(inner, {}))})
     base.RunEvent(eventTime=event["eventTime"], producer=event["producer"], run=run, job=job)
+assert unpublished <= {f"{name}Facet.json" for name in
+                       ("DataQualityAssertionsDataset", "DatasetVersionDataset", "NominalTimeRun", "StorageDataset")}, unpublished

@@ -23,7 +23,7 @@ pub(crate) use python::{installed, python};
 pub(crate) use random::Random;
 pub(crate) use s3::S3Server;
 pub(crate) use store_proxy::{Fate, StoreProxy, StoreRequest};
-pub(crate) use stores::{Helper, StoreServer};
+pub(crate) use stores::{Helper, StoreServer, installed_file};
 pub(crate) use tls::{Certificate, TlsServer};
 pub(crate) use warehouses::{BigQueryServer, SnowflakeServer, WarehouseServer};
 pub(crate) use webhook::{Post, posts, webhook};

@@ -84,10 +84,11 @@ impl Helper {
     }
 }
 
-pub(super) fn tool(path: &str) -> std::path::PathBuf {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(path);
-    assert!(tool.exists(), "{} is missing: `make test` installs it", tool.display());
-    tool
+/// What `make test` installs below `target/`.
+pub(crate) fn installed_file(path: &str) -> std::path::PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(path);
+    assert!(file.exists(), "{} is missing: `make test` installs it", file.display());
+    file
 }
 
 impl StoreServer {
@@ -109,7 +110,7 @@ impl StoreServer {
     fn azurite(scheme: &str, arguments: &[&str], mut options: Vec<(&'static str, String)>) -> Self {
         let (port, queue, table) = (free_port(), free_port(), free_port());
         let mut command = Command::new("node");
-        command.arg(tool("npm/node_modules/azurite/dist/src/azurite.js"));
+        command.arg(installed_file("npm/node_modules/azurite/dist/src/azurite.js"));
         command.args(["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
         command.args(arguments);
         for (kind, port) in [("blob", port), ("queue", queue), ("table", table)] {
@@ -160,7 +161,7 @@ impl StoreServer {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("lake")).unwrap();
-        let mut command = Command::new(tool("tools/bin/s3s-fs"));
+        let mut command = Command::new(installed_file("tools/bin/s3s-fs"));
         command.args(["--access-key", "test-key", "--secret-key", "test-secret", "--host", "127.0.0.1"]);
         command.args(["--port", &port.to_string()]).arg(folder.path());
         Self::s3(Process::start(command, port), port, folder, "test-key", "test-secret")
@@ -180,7 +181,7 @@ impl StoreServer {
         let file = folder.path().join("garage.toml");
         std::fs::write(&file, configuration).unwrap();
         let key = format!("GK{}", "ab".repeat(12));
-        let mut command = Command::new(tool("tools/bin/garage"));
+        let mut command = Command::new(installed_file("tools/bin/garage"));
         command.arg("-c").arg(file).args(["server", "--single-node", "--default-bucket"]);
         command.env("GARAGE_DEFAULT_ACCESS_KEY", &key).env("GARAGE_DEFAULT_SECRET_KEY", &secret);
         command.env("GARAGE_DEFAULT_BUCKET", "lake");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::python::{installed, python};
-use super::stores::{Process, free_port, tool};
+use super::stores::{Process, free_port, installed_file};
 
 /// A program of `fixtures/warehouses`.
 fn fixture(name: &str) -> Command {
@@ -134,7 +134,7 @@ impl BigQueryServer {
         let backend = (1..=3).find_map(|attempt| {
             let (backend_port, data) = (free_port(), folder.path().join(format!("data-{attempt}")));
             std::fs::create_dir(&data).unwrap();
-            let mut backend = Command::new(tool("bigquery/bin/local-bigquery"));
+            let mut backend = Command::new(installed_file("bigquery/bin/local-bigquery"));
             backend.args(["--host", "127.0.0.1", "--port", &backend_port.to_string()]);
             backend.args(["--grpc-port", &free_port().to_string(), "--data-dir"]).arg(data);
             backend.env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{s3_port}"));
