@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cxlake_simulator::TenantSettings;
 
-use crate::support::{Lab, python, tenant};
+use crate::support::{Lab, S3Server, python, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -92,6 +92,20 @@ async fn a_display_name_cannot_break_out_of_a_view() {
     });
     lab.cxlake(&RUN).expect(0);
     assert_eq!(query(&lab, "SELECT count(x_drop_table_calls) <= count(*) FROM calls"), "True\n");
+}
+
+/// No Athena runs here: its statements are read as its grammar has them, and DuckDB does what they say.
+#[tokio::test(flavor = "multi_thread")]
+async fn athena_shows_the_lake_under_the_names_that_people_know() {
+    let server = S3Server::start();
+    let lab = Lab::on_store(clean(), "s3://lake/cxone", &server.options()).await;
+    lab.cxlake(&RUN).expect(0);
+    let file = views(&lab, "athena").display().to_string();
+    let show = |sql: &str| python("athena.py", &[&file, &server.endpoint(), sql]);
+    let raw = "SELECT count(*), sum(cm_9f8e7d6c5b4a3210), min(dt) FROM calls";
+    let shown = "SELECT count(*), sum(sentiment_confidence_score), min(dt) FROM calls_view";
+    assert_eq!(show(shown), show(raw));
+    assert!(show(shown).starts_with("120|") && show(shown).ends_with("|2024-01-01\n"), "{}", show(shown));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,19 @@ async fn gcp_vouches_for_its_machines_and_pods() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn gcp_takes_application_default_credentials() {
+    let server = StoreServer::gcs();
+    let key = server.location(&[]).options.remove("service_account_key").unwrap();
+    let options = format!("[lake.options]\nbase_url = \"http://127.0.0.1:{}\"\nallow_http = true\n", server.port());
+    let lab = Lab::on_store(tenant(100), server.url(), &options).await;
+    let file = lab.folder().join("account.json");
+    std::fs::write(&file, key).unwrap();
+    let mut command = lab.command(&RUN);
+    command.env("GOOGLE_APPLICATION_CREDENTIALS", &file);
+    assert_eq!(Outcome::of(command).expect(0).statuses(), ["committed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn azure_vouches_for_its_machines_pods_and_applications() {
     let certificate = Certificate::new();
     let machine = Machine::new(StoreServer::azure_with_identities(&certificate)).await;
