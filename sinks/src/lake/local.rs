@@ -40,7 +40,8 @@ fn publish_blocking(target: &Path, staging: &Path, source: &Path, seen: Option<&
     fs::create_dir_all(staging)?;
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut staged = tempfile::Builder::new().prefix(&name).suffix(".staged").tempfile_in(staging)?;
-    io::copy(&mut File::open(source)?, &mut staged)?;
+    // From file to file the kernel copies, or shares the blocks.
+    io::copy(&mut File::open(source)?, staged.as_file_mut())?;
     set_readable(staged.path())?;
     staged.as_file().sync_all()?;
 
