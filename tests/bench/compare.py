@@ -158,7 +158,8 @@ def table(results, failed, arguments):
     """The medians as Markdown, each peer with its ratio to cxlake in the same round."""
     lines = [
         f"{arguments.records:,} records a day, {arguments.extra_metrics} metrics more than the usual, "
-        f"{arguments.rounds} interleaved rounds{', gzip' if arguments.gzip else ''}.",
+        f"{arguments.rounds} interleaved rounds"
+        f"{', gzip' if arguments.gzip else ''}{', plain numbers' if arguments.plain_numbers else ''}.",
         "",
         "| | version | reads | CPU seconds a million records | times cxlake's (least to most) | MiB | bytes a record |",
         "|---|---|---|---|---|---|---|",
@@ -216,6 +217,7 @@ def parse_arguments():
     arguments.add_argument("--bad-every", type=int, default=0, help="each so many records one breaks a rule; then the "
                            "peers are of no use")
     arguments.add_argument("--gzip", action="store_true")
+    arguments.add_argument("--plain-numbers", action="store_true", help="no 6.0 for 6: some peers end at it")
     arguments.add_argument("--only", action="append", choices=["cxlake", *PEERS], help="this peer, beside cxlake")
     arguments.add_argument("--out", type=Path, help="a JSON file for all measurements")
     return arguments.parse_args()
@@ -225,7 +227,7 @@ def main():
     arguments = parse_arguments()
     names = ["cxlake", *(name for name in PEERS if arguments.only is None or name in arguments.only)]
     results, failed = {name: [] for name in names}, {}
-    settings = {name: getattr(arguments, name) for name in ("extra_metrics", "bad_every", "gzip")}
+    settings = {name: getattr(arguments, name) for name in ("extra_metrics", "bad_every", "gzip", "plain_numbers")}
     with tempfile.TemporaryDirectory() as pages, Tenant(arguments.binaries, arguments.records, **settings) as tenant:
         pages = Path(pages)
         reads_files = any(PEERS[name][1] == "files" for name in names if name in PEERS)
