@@ -4,7 +4,7 @@ export RUST_BACKTRACE ?= 0
 # On Debian, as root; elsewhere these must be there: python3-venv, nodejs, npm, chromium.
 APT := apt-get update --quiet && apt-get install -y --quiet
 
-.PHONY: help demo test test-slow fuzz bench check wheel
+.PHONY: help demo test test-slow fuzz bench instructions check wheel
 
 help: ## list the entry points
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -18,7 +18,7 @@ test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/
 	cd python && ../target/airflow/bin/maturin build --locked --profile dev --target-dir ../target --out ../target/test-wheel
 	cargo test --locked --workspace
 
-test-slow: test fuzz target/tools/bin/garage ## the same with ten times as many crash points, faults and records, a soak, and the fuzz targets
+test-slow: test fuzz instructions target/tools/bin/garage ## the same with ten times as many crash points, faults and records, a soak, the fuzz targets, and the guard of the hot path
 	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
 	cargo test --locked -p cxlake-sinks three_runs -- --ignored
 	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it -- crash_points kills
@@ -47,6 +47,12 @@ fuzz-%:
 	RUSTFLAGS="$(FUZZ_FLAGS)" cargo run --locked --release --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz \
 		--target $$(rustc --print host-tuple) --bin $* -- -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -verbosity=0 \
 		-dict=tests/fuzz/json.dict target/fuzz/corpus/$* tests/fuzz/seeds/$*
+
+# A guard that no clock can blur, in `make test-slow`.
+instructions: ## count the instructions of the hot path, and compare them with the kept figures
+	@command -v valgrind > /dev/null || ($(APT) valgrind)
+	cargo build --locked --profile bench --no-default-features --target-dir target/bench-build -p cxlake --bench one_stage
+	python3 tests/bench/instructions.py $$(ls -t target/bench-build/release/deps/one_stage-* | grep -v '\.d$$' | head -1) $(KEEP)
 
 # What cxlake does and what others do, over the same simulated tenant, with cxlake's stores and warehouses left out of
 # the build: they are not in its way, and take most of the time to build.

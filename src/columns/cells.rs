@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::vocabulary::json::{LoneSurrogate, append_decoded};
+
 /// A value, or where its text is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Cell {
@@ -38,15 +40,26 @@ impl Cells {
         self.cells[column] = cell;
     }
 
+    /// The cells of all columns, in their order.
+    pub(super) fn all(&self) -> &[Cell] {
+        &self.cells
+    }
+
     pub(super) fn get(&self, column: usize) -> &Cell {
         &self.cells[column]
     }
 
-    /// Keeps a text that had escapes.
-    pub(super) fn unescape(&mut self, text: &str) -> Cell {
+    /// Keeps what a text with escapes means, given what stands between its quotes; its range in
+    /// [`Cells::unescaped`].
+    pub(super) fn unescape(&mut self, raw: &str) -> Result<Range<usize>, LoneSurrogate> {
         let start = self.unescaped.len();
-        self.unescaped.push_str(text);
-        Cell::Unescaped(start..self.unescaped.len())
+        append_decoded(&mut self.unescaped, raw)?;
+        Ok(start..self.unescaped.len())
+    }
+
+    /// All texts that had escapes.
+    pub(super) fn unescaped(&self) -> &str {
+        &self.unescaped
     }
 
     /// The text of a cell that holds one.

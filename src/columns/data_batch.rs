@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Array, Date32Builder, Decimal128Builder, Float64Builder, Int32Array, Int64Builder,
-    RecordBatch, StringBuilder, TimestampMicrosecondBuilder, new_null_array,
+    Array as _, ArrayRef, ArrowPrimitiveType, BooleanBuilder, Date32Array, Date32Builder, Decimal128Builder,
+    Float64Builder, Int32Array, Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::error::ArrowError;
 
@@ -22,8 +23,74 @@ enum Builder {
     Boolean(BooleanBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Date(Date32Builder),
+    /// The keys that nobody asked for, which are in no cell.
+    Unmapped(StringBuilder),
     /// One value for all rows, known when the batch is finished.
     Constant,
+}
+
+impl Builder {
+    fn append(&mut self, cell: &Cell, cells: &Cells, record: &str) {
+        match (self, cell) {
+            (Self::Text(builder), Cell::Text(range)) => builder.append_value(&record[range.clone()]),
+            (Self::Text(builder), Cell::Unescaped(range)) => builder.append_value(&cells.unescaped()[range.clone()]),
+            (Self::Float(builder), Cell::Float(value)) => builder.append_value(*value),
+            (Self::Integer(builder), Cell::Integer(value)) => builder.append_value(*value),
+            (Self::Decimal(builder), Cell::Decimal(value)) => builder.append_value(*value),
+            (Self::Boolean(builder), Cell::Boolean(value)) => builder.append_value(*value),
+            (Self::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(*value),
+            (Self::Date(builder), Cell::Date(value)) => builder.append_value(*value),
+            (builder, _) => builder.append_null(),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Self::Text(builder) | Self::Unmapped(builder) => builder.append_null(),
+            Self::Float(builder) => builder.append_null(),
+            Self::Integer(builder) => builder.append_null(),
+            Self::Decimal(builder) => builder.append_null(),
+            Self::Boolean(builder) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+            Self::Date(builder) => builder.append_null(),
+            Self::Constant => {}
+        }
+    }
+
+    /// The column of the rows so far; the builder begins anew. The next batch is like this one: room for
+    /// it at once spares copies while it grows.
+    fn finish(&mut self, column: &PlannedColumn, rows: usize, constants: Constants) -> ArrayRef {
+        match self {
+            Self::Text(builder) | Self::Unmapped(builder) => {
+                let next = StringBuilder::with_capacity(rows, builder.values_slice().len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Float(builder) => finish_primitive(builder, rows),
+            Self::Integer(builder) => finish_primitive(builder, rows),
+            Self::Decimal(builder) => finish_primitive(builder, rows),
+            Self::Boolean(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => finish_primitive(builder, rows),
+            Self::Date(builder) => finish_primitive(builder, rows),
+            Self::Constant => match column.origin {
+                ColumnOrigin::ReportDate => Arc::new(Date32Array::from_value(constants.report_date, rows)),
+                ColumnOrigin::SchemaVersion => Arc::new(Int32Array::from_value(constants.schema_version, rows)),
+                _ => new_null_array(&arrow_type(column.column_type), rows),
+            },
+        }
+    }
+}
+
+fn finish_primitive<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, rows: usize) -> ArrayRef {
+    let array = builder.finish();
+    *builder = PrimitiveBuilder::with_capacity(rows).with_data_type(array.data_type().clone());
+    Arc::new(array)
+}
+
+/// What all rows of a window have.
+#[derive(Clone, Copy, Debug)]
+struct Constants {
+    report_date: i32,
+    schema_version: i32,
 }
 
 /// Rows on their way into a batch.
@@ -32,18 +99,17 @@ pub(super) struct DataBatch {
     builders: Vec<Builder>,
     rows: usize,
     bytes: usize,
-    report_date: i32,
-    schema_version: i32,
+    constants: Constants,
 }
 
 impl DataBatch {
     pub(super) fn new(plan: &DecodePlan, report_date: i32) -> Self {
+        let schema_version = i32::try_from(plan.registry_version).unwrap_or(i32::MAX);
         Self {
             builders: plan.columns.iter().map(builder).collect(),
             rows: 0,
             bytes: 0,
-            report_date,
-            schema_version: i32::try_from(plan.registry_version).unwrap_or(i32::MAX),
+            constants: Constants { report_date, schema_version },
         }
     }
 
@@ -57,38 +123,11 @@ impl DataBatch {
     }
 
     /// Adds a row. `record` is the text that the cells' ranges refer to.
-    pub(super) fn append(&mut self, cells: &Cells, record: &str, unmapped: Option<&str>, plan: &DecodePlan) {
-        for (column, builder) in self.builders.iter_mut().enumerate() {
+    pub(super) fn append(&mut self, cells: &Cells, record: &str, unmapped: Option<&str>) {
+        for (builder, cell) in self.builders.iter_mut().zip(cells.all()) {
             match builder {
-                Builder::Constant => {}
-                Builder::Text(builder) if plan.columns[column].origin == ColumnOrigin::Unmapped => {
-                    builder.append_option(unmapped);
-                }
-                Builder::Text(builder) => builder.append_option(cells.text(column, record)),
-                Builder::Float(builder) => builder.append_option(match cells.get(column) {
-                    Cell::Float(value) => Some(*value),
-                    _ => None,
-                }),
-                Builder::Integer(builder) => builder.append_option(match cells.get(column) {
-                    Cell::Integer(value) => Some(*value),
-                    _ => None,
-                }),
-                Builder::Decimal(builder) => builder.append_option(match cells.get(column) {
-                    Cell::Decimal(value) => Some(*value),
-                    _ => None,
-                }),
-                Builder::Boolean(builder) => builder.append_option(match cells.get(column) {
-                    Cell::Boolean(value) => Some(*value),
-                    _ => None,
-                }),
-                Builder::Timestamp(builder) => builder.append_option(match cells.get(column) {
-                    Cell::Timestamp(value) => Some(*value),
-                    _ => None,
-                }),
-                Builder::Date(builder) => builder.append_option(match cells.get(column) {
-                    Cell::Date(value) => Some(*value),
-                    _ => None,
-                }),
+                Builder::Unmapped(builder) => builder.append_option(unmapped),
+                builder => builder.append(cell, cells, record),
             }
         }
         self.rows += 1;
@@ -97,37 +136,18 @@ impl DataBatch {
 
     /// The rows so far as a batch; the builders begin anew.
     pub(super) fn finish(&mut self, plan: &DecodePlan) -> Result<RecordBatch, ArrowError> {
-        let rows = std::mem::take(&mut self.rows);
+        let (rows, constants) = (std::mem::take(&mut self.rows), self.constants);
         self.bytes = 0;
-        let (report_date, schema_version) = (self.report_date, self.schema_version);
-        let arrays = self.builders.iter_mut().zip(&plan.columns).map(|(builder, column)| -> ArrayRef {
-            match builder {
-                Builder::Text(builder) => {
-                    // The next batch is like this one: room for it at once spares copies while it grows.
-                    let next = StringBuilder::with_capacity(rows, builder.values_slice().len());
-                    Arc::new(std::mem::replace(builder, next).finish())
-                }
-                Builder::Float(builder) => Arc::new(builder.finish()),
-                Builder::Integer(builder) => Arc::new(builder.finish()),
-                Builder::Decimal(builder) => Arc::new(builder.finish()),
-                Builder::Boolean(builder) => Arc::new(builder.finish()),
-                Builder::Timestamp(builder) => Arc::new(builder.finish()),
-                Builder::Date(builder) => Arc::new(builder.finish()),
-                Builder::Constant => match column.origin {
-                    ColumnOrigin::ReportDate => Arc::new(Date32Array::from_value(report_date, rows)),
-                    ColumnOrigin::SchemaVersion => Arc::new(Int32Array::from_value(schema_version, rows)),
-                    _ => new_null_array(&arrow_type(column.column_type), rows),
-                },
-            }
-        });
-        RecordBatch::try_new(Arc::clone(&plan.schema), arrays.collect())
+        let columns = self.builders.iter_mut().zip(&plan.columns);
+        let arrays = columns.map(|(builder, column)| builder.finish(column, rows, constants)).collect();
+        RecordBatch::try_new(Arc::clone(&plan.schema), arrays)
     }
 }
 
 fn builder(column: &PlannedColumn) -> Builder {
     match column.origin {
         ColumnOrigin::ReportDate | ColumnOrigin::SchemaVersion => return Builder::Constant,
-        ColumnOrigin::Unmapped => {}
+        ColumnOrigin::Unmapped => return Builder::Unmapped(StringBuilder::new()),
         ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric if !column.requested => {
             return Builder::Constant;
         }

@@ -67,7 +67,7 @@ pub(super) struct PlannedColumn {
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     columns: HashMap<String, usize>,
-    /// The same by column, each as it is sent when nothing in it is escaped.
+    /// The same by column, each with its quotes and colon as it is sent when nothing in it is escaped.
     sent: Vec<Option<String>>,
 }
 
@@ -76,12 +76,13 @@ impl KeyTable {
         self.columns.insert(key.to_owned(), column);
         self.sent.resize(self.sent.len().max(column + 1), None);
         // A key with a backslash is never sent as it is.
-        self.sent[column] = (!key.contains('\\')).then(|| key.to_owned());
+        self.sent[column] = (!key.contains('\\')).then(|| format!("\"{key}\":"));
     }
 
-    /// Whether the text between a key's quotes is surely that of a column's key.
-    pub(super) fn is_sent_as(&self, column: usize, raw: &str) -> bool {
-        self.sent.get(column).and_then(Option::as_deref) == Some(raw)
+    /// A column's key with its quotes and colon, as it is most often sent.
+    #[inline]
+    pub(super) fn sent(&self, column: usize) -> Option<&str> {
+        self.sent.get(column)?.as_deref()
     }
 
     pub(super) fn column(&self, key: &str) -> Option<usize> {

@@ -121,8 +121,8 @@ impl RecordJudge {
         let mut custom = CustomMetrics::Absent;
         let mut previous = Level::Top.beginning(plan);
         let Ok(mut walk) = Walk::object(record.as_bytes(), 0) else { return custom };
-        while let Ok(Some(key)) = walk.next_key() {
-            let is_custom = field_is(record, &key, CUSTOM_METRICS);
+        while let Some((key, column)) = self.next_member(record, &mut walk, &mut previous, Level::Top, plan) {
+            let is_custom = column.is_none() && field_is(record, &key, CUSTOM_METRICS);
             if is_custom && custom == CustomMetrics::Absent && record[walk.position()..].starts_with('{') {
                 custom = CustomMetrics::Object;
                 self.judge_custom(record, &mut walk, plan);
@@ -130,7 +130,6 @@ impl RecordJudge {
             }
             let Ok(value) = walk.value() else { break };
             if !is_custom {
-                let column = self.column(record, &key, &mut previous, Level::Top, plan);
                 self.judge_field(record, key, value, column, plan, Level::Top);
                 continue;
             }
@@ -151,38 +150,41 @@ impl RecordJudge {
     fn judge_custom(&mut self, record: &str, top: &mut Walk<'_>, plan: &DecodePlan) {
         let mut previous = Level::Custom.beginning(plan);
         let Ok(mut walk) = Walk::object(record.as_bytes(), top.position()) else { return };
-        while let Ok(Some(key)) = walk.next_key() {
-            let column = self.column(record, &key, &mut previous, Level::Custom, plan);
+        while let Some((key, column)) = self.next_member(record, &mut walk, &mut previous, Level::Custom, plan) {
             let Ok(value) = walk.value() else { break };
             self.judge_field(record, key, value, column, plan, Level::Custom);
         }
         top.go_on(walk.position());
     }
 
-    /// The column that a key fills. `previous` is the column of the key before it.
-    fn column(
+    /// To the next member's value: its key, and the column that it fills. `previous` is the column of the
+    /// key before it.
+    #[inline(always)]
+    fn next_member(
         &mut self,
         record: &str,
-        key: &Range<usize>,
+        walk: &mut Walk<'_>,
         previous: &mut usize,
         level: Level,
         plan: &DecodePlan,
-    ) -> Option<usize> {
-        let raw = &record[key.clone()];
+    ) -> Option<(Range<usize>, Option<usize>)> {
         let keys = level.keys(plan);
         // Keys that this record lacks are stepped over.
         let mut likely = self.next_column[*previous];
         for _ in 0..LIKELY_COLUMNS {
-            if keys.is_sent_as(likely, raw) {
+            if let Some(key) = keys.sent(likely).and_then(|sent| walk.next_key_if(sent.as_bytes())) {
                 *previous = likely;
-                return Some(likely);
+                return Some((key, Some(likely)));
             }
             likely = self.next_column[likely];
         }
-        let found = decode_string(raw).ok().and_then(|key| keys.column(&key))?;
-        self.next_column[*previous] = found;
-        *previous = found;
-        Some(found)
+        let key = walk.next_key().ok()??;
+        let found = decode_string(&record[key.clone()]).ok().and_then(|key| keys.column(&key));
+        if let Some(found) = found {
+            self.next_column[*previous] = found;
+            *previous = found;
+        }
+        Some((key, found))
     }
 
     fn judge_field(
@@ -208,7 +210,8 @@ impl RecordJudge {
             return;
         }
         let raw = &record[field.value.clone()];
-        if raw == "null" {
+        // Nothing else begins like it.
+        if raw.starts_with('n') {
             if planned.required {
                 let expected = planned.rules.expected();
                 let violation = Violation::new(&planned.pointer, Rule::Null, expected, Some(raw.as_bytes()));
@@ -219,6 +222,9 @@ impl RecordJudge {
         let sent = SentValue { raw, start: field.value.start, is_plain: value.is_plain };
         let cell = planned.rules.read(sent, &mut self.cells, &mut self.broken);
         self.cells.set(column, cell);
+        if self.broken.is_empty() {
+            return;
+        }
         for (rule, expected) in self.broken.drain(..) {
             let rank = if rule == Rule::Encoding { Rank::Encoding(level.place()) } else { Rank::Column(column) };
             let violation = Violation::new(&planned.pointer, rule, expected, Some(raw.as_bytes()));

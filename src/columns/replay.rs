@@ -176,7 +176,7 @@ impl RejectReplay {
                 self.replayed.accepted += 1;
                 add_to_sums(&mut self.sums, &self.judge.cells);
                 let unmapped = self.judge.unmapped(record);
-                self.data.append(&self.judge.cells, record, unmapped.as_deref(), &self.plan);
+                self.data.append(&self.judge.cells, record, unmapped.as_deref());
                 true
             }
             KeyVerdict::Duplicate => {

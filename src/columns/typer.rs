@@ -228,7 +228,7 @@ impl RecordTyper {
         let cells = &self.judge.cells;
         add_to_sums(&mut self.sums, cells);
         let unmapped = self.judge.unmapped(record);
-        self.data.append(cells, record, unmapped.as_deref(), &self.plan);
+        self.data.append(cells, record, unmapped.as_deref());
     }
 
     /// A record that is too long to look into: its beginning is kept, and the hash of all of it.

@@ -1,6 +1,7 @@
 //! Pages of a report (guide, sections 2 and 3).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -153,13 +154,20 @@ impl ReportReader {
             },
         };
         let mut not_utf8_before = None;
+        let (attempts, mut http_status) = (AtomicU32::new(0), 0);
         let began = self.client.monotonic();
         let answer = self
             .client
             .call(
                 Call::DataDownload,
-                |client, url| client.post(url).header("accept", "application/json").json(&body),
-                |answer| read_page(answer, place, &mut not_utf8_before),
+                |client, url| {
+                    attempts.fetch_add(1, Ordering::Relaxed);
+                    client.post(url).header("accept", "application/json").json(&body)
+                },
+                |answer| {
+                    http_status = answer.status.as_u16();
+                    read_page(answer, place, &mut not_utf8_before)
+                },
             )
             .await?;
         let duration = self.client.monotonic().saturating_duration_since(began);
@@ -169,6 +177,8 @@ impl ReportReader {
             report = request.label.report,
             window = request.label.window,
             page = place.offset(),
+            attempt = attempts.into_inner(),
+            http_status,
             rows = answer.page.record_count(),
             bytes = answer.page.body.len(),
             duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
@@ -185,13 +195,7 @@ type NotUtf8 = Vec<(usize, u64)>;
 /// records have the same bytes again, the page goes on with them (`typing.md`).
 fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8>) -> Result<PageAnswer, Setback> {
     if answer.status.as_u16() == 204 {
-        let page = Page {
-            first_offset: place.offset(),
-            body: answer.body,
-            records: Vec::new(),
-            deepest_record: 0,
-            not_utf8: false,
-        };
+        let page = Page::new(place.offset(), answer.body, Vec::new(), 0);
         return Ok(PageAnswer { page, total: 0, next_cursor: None });
     }
     if is_html(&answer) {
@@ -202,26 +206,18 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
         None => Setback::passing(reason),
     });
     let Envelope { total, records, deepest_record, next_cursor } = envelope?;
-    let not_utf8: NotUtf8 = if std::str::from_utf8(&answer.body).is_ok() {
-        Vec::new()
-    } else {
-        let texts = records.iter().map(|range| &answer.body[range.clone()]).enumerate();
-        texts
+    let page = Page::new(place.offset(), answer.body, records, deepest_record);
+    if !page.is_utf8() {
+        let texts = page.record_bytes().enumerate();
+        let not_utf8: NotUtf8 = texts
             .filter(|(_, text)| std::str::from_utf8(text).is_err())
             .map(|(index, text)| (index, xxh3_64(text)))
-            .collect()
-    };
-    if !not_utf8.is_empty() && not_utf8_before.as_ref() != Some(&not_utf8) {
-        let reason = format!("a broken page: {} of its records are not UTF-8", not_utf8.len());
-        *not_utf8_before = Some(not_utf8);
-        return Err(Setback::passing(reason));
+            .collect();
+        if !not_utf8.is_empty() && not_utf8_before.as_ref() != Some(&not_utf8) {
+            let reason = format!("a broken page: {} of its records are not UTF-8", not_utf8.len());
+            *not_utf8_before = Some(not_utf8);
+            return Err(Setback::passing(reason));
+        }
     }
-    let page = Page {
-        first_offset: place.offset(),
-        body: answer.body,
-        records,
-        deepest_record,
-        not_utf8: !not_utf8.is_empty(),
-    };
     Ok(PageAnswer { page, total, next_cursor })
 }

@@ -51,7 +51,7 @@ impl PageReader for Numbers {
             records.push(start..body.len());
             body.push(',');
         }
-        let page = Page { first_offset: offset, body: Bytes::from(body), records, deepest_record: 1, not_utf8: false };
+        let page = Page::new(offset, Bytes::from(body), records, 1);
         let more = self.by_cursor && offset + length < self.total;
         Ok(PageAnswer { page, total, next_cursor: more.then(|| "more".to_owned()) })
     }

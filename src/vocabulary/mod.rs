@@ -13,6 +13,7 @@ mod page;
 mod progress;
 mod rows;
 mod secret;
+mod short_number;
 
 pub use addresses::is_private;
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
@@ -26,3 +27,4 @@ pub use page::Page;
 pub use progress::{NoProgress, Progress};
 pub use rows::{RejectTally, RowCounts};
 pub use secret::Secret;
+pub(crate) use short_number::ShortNumber;

@@ -7,24 +7,14 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::short_number::{EXPONENT_LIMIT, ShortNumber, read_exponent};
+
 /// Digits that a `u128` holds whatever they are.
 const SHORT_DIGITS: usize = 38;
 /// A decimal of this many digits always survives the way to float64 and back.
 const SAFE_FLOAT_DIGITS: usize = 15;
 /// Within these powers of ten a float64 is normal, so that [`SAFE_FLOAT_DIGITS`] holds.
 const SAFE_FLOAT_MAGNITUDE: i64 = 290;
-/// The longest literal whose digits a `u64` holds whatever they are.
-const SHORT_LITERAL: usize = 19;
-/// Powers of ten that float64 holds exactly.
-const EXACT_POWERS_OF_TEN: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
-];
-/// Whole numbers below it are all exact in float64.
-const EXACT_WHOLE_LIMIT: u128 = 10_u128.pow(15);
-/// Exponents beyond it are all the same to us: no type holds such a number.
-const EXPONENT_LIMIT: i64 = 1_000_000_000_000_000;
-
 /// The exact value of a JSON number literal: `digits × 10^exponent`, with no zero at either end of
 /// the digits. Two literals of one value (`1e3`, `1000.0`) are equal; zero has no sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,36 +53,17 @@ impl ExactNumber {
         Self::of_short_literal(literal).unwrap_or_else(|| Self::of_any_literal(literal))
     }
 
-    /// The fast way, for literals that have no exponent and whose digits surely fit.
     fn of_short_literal(literal: &[u8]) -> Option<Self> {
-        if literal.len() > SHORT_LITERAL {
-            return None;
-        }
-        let (negative, unsigned) = match literal {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, literal),
-        };
-        let mut value = 0_u64;
-        let mut exponent = 0;
-        let mut after_point = 0;
-        for byte in unsigned {
-            match byte {
-                b'0'..=b'9' => {
-                    value = value * 10 + u64::from(byte - b'0');
-                    exponent -= after_point;
-                }
-                b'.' => after_point = 1,
-                _ => return None,
-            }
-        }
-        if value == 0 {
+        let ShortNumber { negative, mut digits, exponent } = ShortNumber::of_literal(literal)?;
+        let mut exponent = i64::from(exponent);
+        if digits == 0 {
             return Some(Self { negative: false, magnitude: Magnitude::Short(0), exponent: 0 });
         }
-        while value.is_multiple_of(10) {
-            value /= 10;
+        while digits.is_multiple_of(10) {
+            digits /= 10;
             exponent += 1;
         }
-        Some(Self { negative, magnitude: Magnitude::Short(u128::from(value)), exponent })
+        Some(Self { negative, magnitude: Magnitude::Short(u128::from(digits)), exponent })
     }
 
     fn of_any_literal(literal: &[u8]) -> Self {
@@ -220,7 +191,7 @@ impl ExactNumber {
             return Err(NotKept::Range);
         }
         let safe = self.digit_count() <= SAFE_FLOAT_DIGITS && self.size().abs() < SAFE_FLOAT_MAGNITUDE;
-        if safe || *self == Self::of_literal(format!("{float:e}").as_bytes()) {
+        if safe || *self == Self::of_literal(zmij::Buffer::new().format_finite(float).as_bytes()) {
             Ok(float)
         } else {
             Err(NotKept::Precision)
@@ -232,16 +203,12 @@ impl ExactNumber {
         self.short_float().unwrap_or_else(|| literal.parse().unwrap_or(f64::NAN))
     }
 
-    /// The float64 of a number of few digits and a small exponent: both factors are exact, so the one
-    /// operation rounds as reading the literal would (Clinger, "How to read floating point numbers
-    /// accurately", 1990). Zero is left to the literal, which may have a sign.
+    /// As [`ShortNumber::exact_float`], for a number that may end in zeros. Zero is left to the literal,
+    /// which may have a sign.
     fn short_float(&self) -> Option<f64> {
-        let Magnitude::Short(value @ 1..EXACT_WHOLE_LIMIT) = self.magnitude else { return None };
-        let power = EXACT_POWERS_OF_TEN.get(usize::try_from(self.exponent.unsigned_abs()).ok()?)?;
-        #[expect(clippy::cast_precision_loss, reason = "below the limit nothing is lost")]
-        let whole = u64::try_from(value).ok()? as f64;
-        let float = if self.exponent < 0 { whole / power } else { whole * power };
-        Some(if self.negative { -float } else { float })
+        let Magnitude::Short(value @ 1..) = self.magnitude else { return None };
+        let (digits, exponent) = (u64::try_from(value).ok()?, i32::try_from(self.exponent).ok()?);
+        ShortNumber { negative: self.negative, digits, exponent }.exact_float()
     }
 
     fn compare_magnitudes(&self, other: &Self) -> Ordering {
@@ -329,16 +296,6 @@ impl schemars::JsonSchema for ExactNumber {
 
 fn length(bytes: &[u8]) -> i64 {
     i64::try_from(bytes.len()).unwrap_or(EXPONENT_LIMIT)
-}
-
-fn read_exponent(text: &[u8]) -> i64 {
-    let (negative, digits) = match text.split_first() {
-        Some((b'-', rest)) => (true, rest),
-        Some((b'+', rest)) => (false, rest),
-        _ => (false, text),
-    };
-    let value = digits.iter().fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(EXPONENT_LIMIT));
-    if negative { -value } else { value }
 }
 
 /// Whether the whole text is one number of the JSON grammar.
@@ -451,11 +408,20 @@ mod tests {
         }
 
         #[test]
-        fn short_literals_are_read_as_any_other(text in "-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,19})?") {
+        fn short_literals_are_read_as_any_other(text in "-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,19})?([eE][+-]?[0-9]{1,6})?") {
             let expected = ExactNumber::of_any_literal(text.as_bytes());
             prop_assert_eq!(ExactNumber::of_literal(text.as_bytes()), expected.clone());
             if let Some(float) = expected.short_float() {
                 prop_assert_eq!(Ok(float), text.parse::<f64>());
+            }
+            let Some(short) = ShortNumber::of_literal(text.as_bytes()) else { return Ok(()) };
+            prop_assert_eq!(short.fraction_digits(), expected.fraction_digits());
+            if let Some(float) = short.exact_float() {
+                prop_assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits());
+                prop_assert_eq!(Ok(float), expected.to_float(&text));
+            }
+            if let Some(integer) = short.integer() {
+                prop_assert_eq!(Ok(integer), expected.to_integer());
             }
         }
 

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// One page of records, as text. The answer that it came in is one JSON text, and so is every
-/// record but those that [`Page::not_utf8`] speaks of.
+/// record whose bytes are UTF-8.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The place of the first record in the extract, from 0.
@@ -16,11 +17,22 @@ pub struct Page {
     pub records: Vec<Range<usize>>,
     /// How deep containers nest in the deepest of them, at most.
     pub deepest_record: usize,
-    /// Whether bytes of a record are not UTF-8, and were so twice.
-    pub not_utf8: bool,
+    /// The body, where all of it is UTF-8.
+    text: Option<ByteString>,
 }
 
 impl Page {
+    /// A page whose records are where they are said to be.
+    pub fn new(first_offset: u64, body: Bytes, records: Vec<Range<usize>>, deepest_record: usize) -> Self {
+        let text = ByteString::try_from(body.clone()).ok();
+        Self { first_offset, body, records, deepest_record, text }
+    }
+
+    /// Whether all of it is UTF-8.
+    pub fn is_utf8(&self) -> bool {
+        self.text.is_some()
+    }
+
     /// The exact bytes of each record, in order.
     pub fn record_bytes(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.records.iter().map(|range| &self.body[range.clone()])
@@ -28,7 +40,7 @@ impl Page {
 
     /// The exact bytes of each record, in order, and the same as text where they are UTF-8.
     pub fn record_texts(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> {
-        let whole = std::str::from_utf8(&self.body).ok();
+        let whole = self.text.as_deref();
         self.records.iter().map(move |range| {
             let bytes = &self.body[range.clone()];
             let text = match whole {

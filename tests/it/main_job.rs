@@ -358,6 +358,7 @@ async fn programs_get_a_log_line_a_page_and_people_do_not() {
     let first = &pages[0];
     let of = [&first["tenant"], &first["report"], &first["window"]];
     assert_eq!(of, ["acme", "calls", "20240101T050000Z-20240102T050000Z"]);
+    assert_eq!((&first["attempt"], &first["http_status"]), (&1.into(), &200.into()));
     let text = lab.cxlake(&["run", "--date", "2024-01-01", "--log-format", "text"]).expect(0).stderr;
     assert!(text.contains("window ended") && !text.contains("page read"), "{text}");
 }

@@ -290,7 +290,7 @@ fn fast(version: &RegistryVersion, records: &[String]) -> BTreeMap<u64, Vec<Viol
     let body = Bytes::from(format!("{{\"totalRecords\":{count},\"data\":[{}]}}", records.join(",")));
     let Envelope { records, deepest_record, .. } = split_page(&body).unwrap();
     assert_eq!(records.len(), count);
-    let page = Page { first_offset: 0, body, records, deepest_record, not_utf8: false };
+    let page = Page::new(0, body, records, deepest_record);
     let mut batches = Vec::new();
     typer.page(&page, &mut batches).unwrap();
     typer.finish(&mut batches).unwrap();

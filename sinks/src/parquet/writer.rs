@@ -1,11 +1,12 @@
 //! One Parquet file on its way.
 
-use std::collections::HashSet;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -154,23 +155,33 @@ fn encodings(properties: WriterPropertiesBuilder, batch: &RecordBatch) -> Writer
 /// of 8192 values of 200,000 that are equally frequent, one in fifty does. A few values say nothing,
 /// and other types than those that are counted have few.
 fn is_nearly_unique(column: &ArrayRef) -> bool {
-    let values = column.len() - column.null_count();
-    if values < TELLING_VALUES {
+    let count = column.len() - column.null_count();
+    if count < TELLING_VALUES {
         return false;
     }
-    let distinct = match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
+    match column.data_type() {
+        DataType::Utf8 => hardly_repeats(column.as_string::<i32>().iter().flatten(), count),
         DataType::Float64 => {
-            let values = column.as_primitive::<Float64Type>().iter().flatten();
-            values.map(f64::to_bits).collect::<HashSet<_>>().len()
+            hardly_repeats(column.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits), count)
         }
-        DataType::Int64 => column.as_primitive::<Int64Type>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Int64 => hardly_repeats(column.as_primitive::<Int64Type>().iter().flatten(), count),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            column.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect::<HashSet<_>>().len()
+            hardly_repeats(column.as_primitive::<TimestampMicrosecondType>().iter().flatten(), count)
         }
-        _ => return false,
-    };
-    (values - distinct) * 50 < values
+        _ => false,
+    }
+}
+
+/// Whether fewer than one in fifty of so many values was there before. Most columns are found out early.
+fn hardly_repeats<T: Hash + Eq>(values: impl Iterator<Item = T>, count: usize) -> bool {
+    let (mut seen, mut repeated) = (HashSet::new(), 0);
+    for value in values {
+        repeated += usize::from(!seen.insert(value));
+        if repeated * 50 >= count {
+            return false;
+        }
+    }
+    true
 }
 
 fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterPropertiesBuilder, SinkFailure> {

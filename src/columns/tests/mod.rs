@@ -103,7 +103,7 @@ fn page(records: &[&[u8]]) -> Page {
             start..body.len()
         })
         .collect();
-    Page { first_offset: 0, body: Bytes::from(body), records: ranges, deepest_record: usize::MAX, not_utf8: false }
+    Page::new(0, Bytes::from(body), ranges, usize::MAX)
 }
 
 struct Outcome {

@@ -2,6 +2,7 @@
 //! here turns a number into a float, so that the exact text stays in reach of the rules.
 
 mod object;
+mod plain_run;
 mod pretty;
 mod scan;
 mod text;
@@ -9,4 +10,4 @@ mod text;
 pub use object::{Field, Value, Walk, array_elements, object_fields};
 pub use pretty::{Shown, pretty};
 pub use scan::{SyntaxError, key_count, number_end, skip_whitespace, value_end};
-pub use text::{LoneSurrogate, append_string, decode_string, pointer_token};
+pub use text::{LoneSurrogate, append_decoded, append_string, decode_string, pointer_token};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::{SyntaxError, skip_whitespace, string_end, value_end};
+use super::scan::{SyntaxError, number_end, skip_whitespace, string_end, value_end};
 
 /// One member of an object, as ranges of the scanned text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,26 @@ impl<'a> Walk<'a> {
         Ok(Some(start + 1..end - 1))
     }
 
+    /// To the value of the next member of an object, where its key and colon are sent like this; its
+    /// key's text between its quotes. Else the walk stays where it is.
+    #[inline]
+    pub fn next_key_if(&mut self, quoted_key_and_colon: &[u8]) -> Option<Range<usize>> {
+        let mut start = self.at;
+        if !self.is_first {
+            if self.bytes.get(start) != Some(&b',') {
+                return None;
+            }
+            start += 1;
+        }
+        if !self.bytes.get(start..)?.starts_with(quoted_key_and_colon) {
+            return None;
+        }
+        self.is_first = false;
+        let end = start + quoted_key_and_colon.len();
+        self.at = skip_whitespace(self.bytes, end);
+        Some(start + 1..end - 2)
+    }
+
     /// To the next element of an array; false past the end.
     ///
     /// # Errors
@@ -127,14 +147,19 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// The place of the first byte that breaks the grammar.
+    #[inline]
     pub fn value(&mut self) -> Result<Value, SyntaxError> {
         let start = self.at;
-        let (end, depth, is_plain) = if self.bytes.get(start) == Some(&b'"') {
-            let (end, is_plain) = string_end(self.bytes, start)?;
-            (end, 0, is_plain)
-        } else {
-            let (end, depth) = value_end(self.bytes, start)?;
-            (end, depth, false)
+        let (end, depth, is_plain) = match self.bytes.get(start) {
+            Some(b'"') => {
+                let (end, is_plain) = string_end(self.bytes, start)?;
+                (end, 0, is_plain)
+            }
+            Some(b'-' | b'0'..=b'9') => (number_end(self.bytes, start)?, 0, false),
+            _ => {
+                let (end, depth) = value_end(self.bytes, start)?;
+                (end, depth, false)
+            }
         };
         self.at = end;
         Ok(Value { range: start..end, depth, is_plain })

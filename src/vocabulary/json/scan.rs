@@ -1,5 +1,7 @@
 //! A strict scanner: finds the end of a value, refuses what is not JSON.
 
+use super::plain_run::plain_run;
+
 /// A place in a text that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not JSON at byte {at}")]
@@ -153,13 +155,15 @@ pub fn number_end(bytes: &[u8], mut at: usize) -> Result<usize, SyntaxError> {
 }
 
 fn digits_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
-    let count = bytes[at.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 { Err(SyntaxError { at }) } else { Ok(at + count) }
+    let mut end = at;
+    while let Some(b'0'..=b'9') = bytes.get(end) {
+        end += 1;
+    }
+    if end == at { Err(SyntaxError { at }) } else { Ok(end) }
 }
 
 /// Past the closing quote of the string that begins at `at`, and whether nothing in it is escaped.
-/// Whether its bytes are UTF-8 is the
-/// caller's to check, once for a whole page.
+/// Whether its bytes are UTF-8 is the caller's to check, once for a whole page.
 #[inline]
 pub(super) fn string_end(bytes: &[u8], at: usize) -> Result<(usize, bool), SyntaxError> {
     if bytes.get(at) != Some(&b'"') {
@@ -189,30 +193,6 @@ fn escape_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
         },
         _ => Err(SyntaxError { at }),
     }
-}
-
-/// How many bytes at the start are neither quote, backslash nor control character: eight at a
-/// time, by the classic test for a zero or a small byte in a word.
-#[inline]
-fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let Ok(chunk) = <[u8; 8]>::try_from(chunk) else { break };
-        let word = u64::from_le_bytes(chunk);
-        let quote = has_zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = quote | backslash | control;
-        if found != 0 {
-            // A borrow can mark bytes behind a found one, never before: the first mark is true.
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::plain_run::plain_run;
+
 /// An escape of half a surrogate pair: grammatical JSON, but no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("half a surrogate pair")]
@@ -12,37 +14,49 @@ pub struct LoneSurrogate;
 /// # Errors
 /// Where an escape names half a surrogate pair.
 pub fn decode_string(raw: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
-    let Some(first) = raw.find('\\') else {
+    if !raw.as_bytes().contains(&b'\\') {
         return Ok(Cow::Borrowed(raw));
-    };
-    let mut text = String::with_capacity(raw.len());
-    let (plain, mut rest) = raw.split_at(first);
-    text.push_str(plain);
-    while let Some(after) = rest.strip_prefix('\\') {
-        let (character, after) = decode_escape(after)?;
-        text.push(character);
-        let next = after.find('\\').unwrap_or(after.len());
-        let (plain, remaining) = after.split_at(next);
-        text.push_str(plain);
-        rest = remaining;
     }
+    let mut text = String::with_capacity(raw.len());
+    append_decoded(&mut text, raw)?;
     Ok(Cow::Owned(text))
+}
+
+/// Appends the text of a string, given what stands between its quotes. After an error `text` ends with
+/// what came before the escape.
+///
+/// # Errors
+/// Where an escape names half a surrogate pair.
+pub fn append_decoded(text: &mut String, raw: &str) -> Result<(), LoneSurrogate> {
+    text.reserve(raw.len());
+    let mut rest = raw;
+    loop {
+        // In a string of the grammar only an escape ends a plain run.
+        let (plain, after) = rest.split_at(plain_run(rest.as_bytes()));
+        text.push_str(plain);
+        let (character, after) = match after.as_bytes() {
+            [] => return Ok(()),
+            [b'\\', ..] => decode_escape(&after[1..])?,
+            [other, ..] => (char::from(*other), &after[1..]),
+        };
+        text.push(character);
+        rest = after;
+    }
 }
 
 /// The character of an escape, and the text after it.
 fn decode_escape(escape: &str) -> Result<(char, &str), LoneSurrogate> {
-    let mut characters = escape.chars();
-    let character = match characters.next() {
-        Some('b') => '\u{8}',
-        Some('f') => '\u{c}',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('u') => return decode_unicode_escape(characters.as_str()),
-        Some(other) => other,
-        None => return Err(LoneSurrogate),
+    let character = match escape.as_bytes().first() {
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return decode_unicode_escape(&escape[1..]),
+        Some(other) if other.is_ascii() => char::from(*other),
+        _ => return Err(LoneSurrogate),
     };
-    Ok((character, characters.as_str()))
+    Ok((character, &escape[1..]))
 }
 
 fn decode_unicode_escape(hex: &str) -> Result<(char, &str), LoneSurrogate> {

@@ -191,13 +191,7 @@ fn typed(record: &[u8]) -> Vec<TypedBatch> {
         Ok((end, depth)) if end == record.len() => depth,
         _ => usize::MAX,
     };
-    let page = Page {
-        first_offset: 0,
-        body: Bytes::copy_from_slice(record),
-        records: vec![0..record.len()],
-        deepest_record,
-        not_utf8: std::str::from_utf8(record).is_err(),
-    };
+    let page = Page::new(0, Bytes::copy_from_slice(record), vec![0..record.len()], deepest_record);
     let mut batches = Vec::new();
     typer.page(&page, &mut batches).unwrap();
     let typed = typer.finish(&mut batches).unwrap();

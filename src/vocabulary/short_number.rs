@@ -1,0 +1,103 @@
+//! Numbers of few digits, the fast way.
+
+/// The longest literal, without its sign, that the fast way reads.
+const SHORT_LITERAL: usize = 32;
+/// Powers of ten that float64 holds exactly.
+const EXACT_POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+/// Whole numbers below it are all exact in float64.
+const EXACT_WHOLE_LIMIT: u64 = 10_u64.pow(15);
+/// Exponents beyond it are all the same to us: no type holds such a number.
+pub(super) const EXPONENT_LIMIT: i64 = 1_000_000_000_000_000;
+
+/// A literal whose digits surely fit, as it is written: `digits × 10^exponent`. Nothing is made of it
+/// that [`super::ExactNumber`] would make otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShortNumber {
+    pub(super) negative: bool,
+    pub(super) digits: u64,
+    pub(super) exponent: i32,
+}
+
+impl ShortNumber {
+    /// Reads a literal that is known to follow the JSON grammar; `None` for any but the short ones.
+    #[inline]
+    pub(crate) fn of_literal(literal: &[u8]) -> Option<Self> {
+        let (negative, unsigned) = match literal {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, literal),
+        };
+        if unsigned.len() > SHORT_LITERAL {
+            return None;
+        }
+        let mut digits = 0_u64;
+        let (mut exponent, mut after_point) = (0, 0);
+        for (at, byte) in unsigned.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    digits = digits.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+                    exponent -= after_point;
+                }
+                b'.' => after_point = 1,
+                _ => {
+                    exponent += short_exponent(&unsigned[at + 1..])?;
+                    break;
+                }
+            }
+        }
+        Some(Self { negative, digits, exponent })
+    }
+
+    /// The float64 of a number of so few digits that no other float64 is as near, and no other number of
+    /// as few digits has it: both factors are exact, so the one operation rounds as reading the literal
+    /// would (Clinger, "How to read floating point numbers accurately", 1990).
+    #[inline]
+    pub(crate) fn exact_float(self) -> Option<f64> {
+        if self.digits >= EXACT_WHOLE_LIMIT {
+            return None;
+        }
+        let power = EXACT_POWERS_OF_TEN.get(self.exponent.unsigned_abs() as usize)?;
+        #[expect(clippy::cast_precision_loss, reason = "below the limit nothing is lost")]
+        let whole = self.digits as f64;
+        let float = if self.exponent < 0 { whole / power } else { whole * power };
+        Some(if self.negative { -float } else { float })
+    }
+
+    /// The number as an int64, where it is written as one.
+    #[inline]
+    pub(crate) fn integer(self) -> Option<i64> {
+        if self.exponent != 0 {
+            return None;
+        }
+        let whole = i64::try_from(self.digits).ok()?;
+        Some(if self.negative { -whole } else { whole })
+    }
+
+    /// Digits after the decimal point, trailing zeros aside.
+    pub(crate) fn fraction_digits(self) -> u64 {
+        let (mut digits, mut exponent) = (self.digits, self.exponent);
+        while exponent < 0 && digits.is_multiple_of(10) {
+            digits /= 10;
+            exponent += 1;
+        }
+        u64::from(exponent.min(0).unsigned_abs())
+    }
+}
+
+/// An exponent of so few digits that it can be added to another.
+fn short_exponent(text: &[u8]) -> Option<i32> {
+    if text.len() > 5 { None } else { i32::try_from(read_exponent(text)).ok() }
+}
+
+/// What an exponent says, within the limit.
+pub(super) fn read_exponent(text: &[u8]) -> i64 {
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    let value = digits.iter().fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(EXPONENT_LIMIT));
+    if negative { -value } else { value }
+}
