@@ -3,7 +3,7 @@
 mod checks;
 mod paginator;
 
-pub use paginator::{Delivery, Interruption, PageReader, PagingLimits, deliver};
+pub use paginator::{Delivered, Delivery, Interruption, PageReader, PagingLimits, deliver};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::checks::WindowChecks;
 use crate::cxone::{PageAnswer, Place, ReportReader};
 use crate::settings::limits::EMPTY_PAGE_RETRIES;
-use crate::vocabulary::{Failure, Page};
+use crate::vocabulary::{Failure, Page, StageTime, Stopwatch};
 
 /// Reads single pages.
 pub trait PageReader: Send + Sync + 'static {
@@ -51,6 +51,15 @@ pub enum Delivery {
     Total(u64),
     /// The next page.
     Page(Page),
+}
+
+/// A window that was delivered whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its records.
+    pub total: u64,
+    /// How long pages were fetched, and how long nobody took them.
+    pub time: StageTime,
 }
 
 /// Why a window was not delivered whole.
@@ -102,10 +111,11 @@ pub async fn deliver<R: PageReader>(
     reader: Arc<R>,
     limits: PagingLimits,
     out: mpsc::Sender<Delivery>,
-) -> Result<u64, Interruption> {
+    stopwatch: Stopwatch,
+) -> Result<Delivered, Interruption> {
     let mut state = State::Begin;
-    let mut window =
-        Window { reader, limits, out, checks: WindowChecks::new(0), total: 0, largest_page: 0, last_record: None };
+    let checks = WindowChecks::new(0);
+    let mut window = Window { reader, limits, out, stopwatch, checks, total: 0, largest_page: 0, last_record: None };
     loop {
         state = match state {
             State::Begin => window.begin().await?,
@@ -114,7 +124,8 @@ pub async fn deliver<R: PageReader>(
             State::Offsets { offset, step } => window.read_rest(offset, step).await?,
             State::End => {
                 window.checks.end().map_err(Interruption::Unstable)?;
-                return Ok(window.total);
+                window.stopwatch.worked();
+                return Ok(Delivered { total: window.total, time: window.stopwatch.time() });
             }
         }
     }
@@ -124,6 +135,7 @@ struct Window<R> {
     reader: Arc<R>,
     limits: PagingLimits,
     out: mpsc::Sender<Delivery>,
+    stopwatch: Stopwatch,
     checks: WindowChecks,
     total: u64,
     /// The longest body so far.
@@ -238,8 +250,11 @@ impl<R: PageReader> Window<R> {
         self.send(Delivery::Page(answer.page)).await
     }
 
-    async fn send(&self, delivery: Delivery) -> Result<(), Interruption> {
-        self.out.send(delivery).await.map_err(|_| Interruption::Closed)
+    async fn send(&mut self, delivery: Delivery) -> Result<(), Interruption> {
+        self.stopwatch.worked();
+        let sent = self.out.send(delivery).await.map_err(|_| Interruption::Closed);
+        self.stopwatch.waited_for_output();
+        sent
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::cxone::{PageAnswer, Place};
-use crate::vocabulary::{Failure, Page};
+use crate::vocabulary::{Failure, Page, Stopwatch, SystemClock};
 
 /// A tenant whose records are the numbers from 0, with faults for the next calls.
 #[derive(Default)]
@@ -57,6 +57,10 @@ impl PageReader for Numbers {
     }
 }
 
+fn stopwatch() -> Stopwatch {
+    Stopwatch::start(Arc::new(SystemClock))
+}
+
 /// Delivers a window of pages of 10. The numbers that came, and the calls.
 async fn run(numbers: Numbers) -> (Result<u64, Interruption>, Vec<u64>, Vec<(u64, u64)>) {
     let (sender, mut receiver) = mpsc::channel(2);
@@ -69,14 +73,14 @@ async fn run(numbers: Numbers) -> (Result<u64, Interruption>, Vec<u64>, Vec<(u64
         max_window_records: 1000,
         check_overlap,
     };
-    let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender));
+    let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender, stopwatch()));
     let mut records = Vec::new();
     while let Some(delivered) = receiver.recv().await {
         if let Delivery::Page(page) = delivered {
             records.extend(page.record_bytes().map(|text| std::str::from_utf8(text).unwrap().parse::<u64>().unwrap()));
         }
     }
-    let outcome = delivery.await.unwrap();
+    let outcome = delivery.await.unwrap().map(|delivered| delivered.total);
     let calls = reader.calls.lock().unwrap().clone();
     (outcome, records, calls)
 }
@@ -172,7 +176,7 @@ async fn no_page_is_asked_for_while_nobody_takes_them() {
         max_window_records: 1000,
         check_overlap: false,
     };
-    let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender));
+    let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender, stopwatch()));
     assert!(matches!(receiver.recv().await, Some(Delivery::Total(1000))));
     for _ in 0..1000 {
         tokio::task::yield_now().await;
@@ -196,7 +200,7 @@ async fn fewer_large_pages_are_in_flight() {
             max_window_records: 1000,
             check_overlap: false,
         };
-        let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender));
+        let delivery = tokio::spawn(deliver(Arc::clone(&reader), limits, sender, stopwatch()));
         let mut receiver = receiver;
         assert!(matches!(receiver.recv().await, Some(Delivery::Total(1000))));
         assert!(matches!(receiver.recv().await, Some(Delivery::Page(_))));

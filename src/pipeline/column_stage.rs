@@ -5,11 +5,10 @@ use std::sync::mpsc::SyncSender;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::stage_times::{StageTime, Stopwatch};
 use super::{WindowJob, start_thread};
 use crate::columns::{RecordTyper, Typed, TypedBatch};
 use crate::extraction::Delivery;
-use crate::vocabulary::Failure;
+use crate::vocabulary::{Failure, StageTime, Stopwatch};
 
 pub(super) fn start(
     job: WindowJob,

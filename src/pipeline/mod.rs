@@ -8,7 +8,6 @@
 //! memory does not grow with the extract.
 
 mod column_stage;
-mod stage_times;
 mod write_stage;
 
 use std::path::PathBuf;
@@ -21,12 +20,10 @@ use tokio::task::JoinHandle;
 use tracing::Span;
 
 use crate::columns::{DecodePlan, Typed};
-use crate::extraction::{Interruption, PageReader, PagingLimits, deliver};
+use crate::extraction::{Delivered, Interruption, PageReader, PagingLimits, deliver};
 use crate::settings::limits::{BATCH_QUEUE, PAGE_QUEUE};
-use crate::vocabulary::{Clock, Failure, Progress};
+use crate::vocabulary::{Clock, Failure, Progress, StageTime, Stopwatch};
 use crate::window::Window;
-
-pub use stage_times::{StageTime, StageTimes};
 
 /// One window to extract.
 pub struct WindowJob {
@@ -63,6 +60,17 @@ pub struct ExtractedWindow {
     pub times: StageTimes,
 }
 
+/// Where a window's time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Pages from the tenant.
+    pub fetching: StageTime,
+    /// Pages into batches.
+    pub typing: StageTime,
+    /// Batches into Parquet, without what ends the files.
+    pub writing: StageTime,
+}
+
 /// Why a window was not extracted.
 #[derive(Debug)]
 pub enum WindowFault {
@@ -81,10 +89,10 @@ pub enum WindowFault {
 pub async fn extract_window<R: PageReader>(reader: Arc<R>, job: WindowJob) -> Result<ExtractedWindow, WindowFault> {
     let (page_sender, page_receiver) = mpsc::channel(PAGE_QUEUE);
     let (batch_sender, batch_receiver) = std::sync::mpsc::sync_channel(BATCH_QUEUE);
-    let paging = job.paging;
+    let (paging, stopwatch) = (job.paging, Stopwatch::start(Arc::clone(&job.clock)));
     let writing = write_stage::start(&job, batch_receiver)?;
     let typing = column_stage::start(job, page_receiver, batch_sender);
-    let delivered = deliver(reader, paging, page_sender).await;
+    let delivered = deliver(reader, paging, page_sender, stopwatch).await;
     let typed = typing.await;
     let written = writing.await;
     // A stage that fails closes its queue, and the stages before it only see that. So the last
@@ -98,8 +106,9 @@ pub async fn extract_window<R: PageReader>(reader: Arc<R>, job: WindowJob) -> Re
         Err(_) => return Err(WindowFault::Failed(Failure::defect("type pages: the thread ended early"))),
     };
     match delivered {
-        Ok(expected) => {
-            Ok(ExtractedWindow { expected, typed, data, quarantine, times: StageTimes { typing, writing } })
+        Ok(Delivered { total, time: fetching }) => {
+            let times = StageTimes { fetching, typing, writing };
+            Ok(ExtractedWindow { expected: total, typed, data, quarantine, times })
         }
         Err(Interruption::Failed(failure)) => Err(WindowFault::Failed(failure)),
         Err(Interruption::Unstable(reason)) => Err(WindowFault::Unstable(reason)),

@@ -7,9 +7,9 @@ use cxlake_sinks::failure::SinkFailure;
 use cxlake_sinks::parquet::ParquetWriter;
 use tokio::task::JoinHandle;
 
-use super::stage_times::{StageTime, Stopwatch};
 use super::{WindowFault, WindowJob, start_thread};
 use crate::columns::{TypedBatch, quarantine_schema};
+use crate::vocabulary::{StageTime, Stopwatch};
 
 /// The files of accepted rows and of rejects, and where the time went.
 type Written = Result<(ParquetWriter, ParquetWriter, StageTime), SinkFailure>;

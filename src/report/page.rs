@@ -212,6 +212,8 @@ fn stages(runs: &[RunReport]) -> Markup {
         (!stages.is_empty()).then(|| {
             vec![
                 text(&run.started_at),
+                sum(|stages| stages.fetching),
+                sum(|stages| stages.fetching_waits_for_typing),
                 sum(|stages| stages.typing_waits_for_pages),
                 sum(|stages| stages.typing),
                 sum(|stages| stages.typing_waits_for_writing),
@@ -222,7 +224,9 @@ fn stages(runs: &[RunReport]) -> Markup {
     };
     let head = [
         "run began",
-        "typing waits for pages (ms)",
+        "fetching (ms)",
+        "fetching waits for typing",
+        "typing waits for pages",
         "typing",
         "typing waits for writing",
         "writing waits for columns",

@@ -13,7 +13,7 @@ use crate::cxone::ReportReader;
 use crate::extraction::{Delivery, Interruption, PagingLimits, deliver};
 use crate::registry::ReportColumns;
 use crate::settings::{Baseline, WindowLength};
-use crate::vocabulary::{Failure, FailureKind, Page};
+use crate::vocabulary::{Clock, Failure, FailureKind, Page, Stopwatch};
 use crate::window::Window;
 
 /// Pages of totals that wait to be added up.
@@ -163,7 +163,11 @@ fn grouped_number(text: &str) -> Option<f64> {
 }
 
 /// Asks the tenant for the window's totals and adds up all rows of the answer.
-pub(super) async fn aggregate(reader: ReportReader, paging: PagingLimits) -> Result<Totals, Failure> {
+pub(super) async fn aggregate(
+    reader: ReportReader,
+    paging: PagingLimits,
+    clock: Arc<dyn Clock>,
+) -> Result<Totals, Failure> {
     let (sender, mut pages) = tokio::sync::mpsc::channel(WAITING_PAGES);
     let adding = async {
         let mut totals = Totals::default();
@@ -174,7 +178,7 @@ pub(super) async fn aggregate(reader: ReportReader, paging: PagingLimits) -> Res
         }
         totals
     };
-    let (delivered, totals) = tokio::join!(deliver(Arc::new(reader), paging, sender), adding);
+    let (delivered, totals) = tokio::join!(deliver(Arc::new(reader), paging, sender, Stopwatch::start(clock)), adding);
     match delivered {
         Ok(_) => Ok(totals),
         Err(Interruption::Failed(failure)) => Err(failure),

@@ -164,6 +164,8 @@ fn files(report: &RunReport, value: impl Fn(&WindowSummary) -> Option<u64>) -> V
 fn stages(report: &RunReport) -> Vec<(Labels, f64)> {
     let milliseconds = report.summary.windows.iter().zip(&report.details).flat_map(|(window, details)| {
         let StageMilliseconds {
+            fetching,
+            fetching_waits_for_typing,
             typing,
             typing_waits_for_pages,
             typing_waits_for_writing,
@@ -171,6 +173,8 @@ fn stages(report: &RunReport) -> Vec<(Labels, f64)> {
             writing_waits_for_columns,
         } = details.stages.unwrap_or_default();
         let stages = [
+            ("fetching", fetching),
+            ("fetching_waits_for_typing", fetching_waits_for_typing),
             ("typing", typing),
             ("typing_waits_for_pages", typing_waits_for_pages),
             ("typing_waits_for_writing", typing_waits_for_writing),

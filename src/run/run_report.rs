@@ -60,6 +60,12 @@ pub struct RejectsOfRule {
 /// What each stage did with its time, and what it waited for. Stages run at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageMilliseconds {
+    /// Pages from the tenant, with the waits that it asks for.
+    #[serde(default)]
+    pub fetching: u64,
+    /// Fetching before a full queue: typing is slower.
+    #[serde(default)]
+    pub fetching_waits_for_typing: u64,
     /// Pages into columns.
     pub typing: u64,
     /// Typing before an empty queue: the tenant is slower.
@@ -76,8 +82,10 @@ impl StageMilliseconds {
     /// The times of a window.
     pub(super) fn of(times: &StageTimes) -> Self {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let StageTimes { typing, writing } = times;
+        let StageTimes { fetching, typing, writing } = times;
         Self {
+            fetching: milliseconds(fetching.working),
+            fetching_waits_for_typing: milliseconds(fetching.waiting_for_output),
             typing: milliseconds(typing.working),
             typing_waits_for_pages: milliseconds(typing.waiting_for_input),
             typing_waits_for_writing: milliseconds(typing.waiting_for_output),

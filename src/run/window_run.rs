@@ -214,6 +214,8 @@ impl WindowRun<'_> {
         let times = StageMilliseconds::of(times);
         tracing::info!(
             window = self.window.name(),
+            fetching_ms = times.fetching,
+            fetching_waits_for_typing_ms = times.fetching_waits_for_typing,
             typing_ms = times.typing,
             typing_waits_for_pages_ms = times.typing_waits_for_pages,
             typing_waits_for_writing_ms = times.typing_waits_for_writing,
@@ -288,7 +290,7 @@ impl WindowRun<'_> {
             Some(file) => BaselineFile::read(file)?.totals(&self.window, self.report.window, settings, columns)?,
             None => {
                 let reader = self.ready.totals_reader(self.client, self.report, &self.window)?;
-                aggregate(reader, self.paging()).await?
+                aggregate(reader, self.paging(), Arc::clone(&self.environment.surroundings.clock)).await?
             }
         };
         let doing =

@@ -14,6 +14,7 @@ mod progress;
 mod rows;
 mod secret;
 mod short_number;
+mod stage_time;
 
 pub use addresses::is_private;
 pub use clock::{Clock, Randomness, SystemClock, SystemRandomness};
@@ -28,3 +29,4 @@ pub use progress::{NoProgress, Progress};
 pub use rows::{RejectTally, RowCounts};
 pub use secret::Secret;
 pub(crate) use short_number::ShortNumber;
+pub use stage_time::{StageTime, Stopwatch};

@@ -1,11 +1,11 @@
-//! Where a window's time went, stage by stage: which one the others wait for.
+//! What a stage of a window did with its time: which one the others wait for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::vocabulary::Clock;
+use super::Clock;
 
-/// What a stage's thread did with its time.
+/// What a stage did with its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StageTime {
     /// At work.
@@ -16,43 +16,39 @@ pub struct StageTime {
     pub waiting_for_output: Duration,
 }
 
-/// The stages of one window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StageTimes {
-    /// Pages into batches.
-    pub typing: StageTime,
-    /// Batches into Parquet, without what ends the files.
-    pub writing: StageTime,
-}
-
 /// Adds up a stage's time: each call says what the time since the last one went into.
-pub(super) struct Stopwatch {
+pub struct Stopwatch {
     clock: Arc<dyn Clock>,
     since: Instant,
     time: StageTime,
 }
 
 impl Stopwatch {
-    pub(super) fn start(clock: Arc<dyn Clock>) -> Self {
+    /// Begins now.
+    pub fn start(clock: Arc<dyn Clock>) -> Self {
         Self { since: clock.monotonic(), time: StageTime::default(), clock }
     }
 
-    pub(super) fn worked(&mut self) {
+    /// The time since the last call was work.
+    pub fn worked(&mut self) {
         let lap = self.lap();
         self.time.working += lap;
     }
 
-    pub(super) fn waited_for_input(&mut self) {
+    /// The time since the last call went before an empty queue.
+    pub fn waited_for_input(&mut self) {
         let lap = self.lap();
         self.time.waiting_for_input += lap;
     }
 
-    pub(super) fn waited_for_output(&mut self) {
+    /// The time since the last call went before a full queue.
+    pub fn waited_for_output(&mut self) {
         let lap = self.lap();
         self.time.waiting_for_output += lap;
     }
 
-    pub(super) fn time(&self) -> StageTime {
+    /// All of it so far.
+    pub fn time(&self) -> StageTime {
         self.time
     }
 
