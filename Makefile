@@ -10,7 +10,7 @@ help: ## list the entry points
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: ## build cxlake, and run the main job on an embedded tenant into ./cxlake-demo
-	cargo run --locked --bin cxlake -- demo
+	cargo run --locked --profile demo --no-default-features --bin cxlake -- demo
 
 test: $(PYTHON)/.ready target/airflow/.ready target/npm/.ready target/tools/bin/s3s-fs target/bigquery/.ready target/openlineage/.ready ## install what the tests need (into target/), and pass all tests
 	cargo test --locked --workspace --no-run
@@ -51,13 +51,13 @@ fuzz-%:
 # A guard that no clock can blur, in `make test-slow`.
 instructions: ## count the instructions of the hot path, and compare them with the kept figures
 	@command -v valgrind > /dev/null || ($(APT) valgrind)
-	cargo build --locked --profile bench --no-default-features --target-dir target/bench-build -p cxlake --bench one_stage
-	python3 tests/bench/instructions.py $$(ls -t target/bench-build/release/deps/one_stage-* | grep -v '\.d$$' | head -1) $(KEEP)
+	python3 tests/bench/instructions.py $(KEEP) -- cargo build --locked --profile bench --no-default-features \
+		--target-dir target/bench-build -p cxlake --bench one_stage
 
 # What cxlake does and what others do, over the same simulated tenant, with cxlake's stores and warehouses left out of
 # the build: they are not in its way, and take most of the time to build.
 BENCH := target/bench/.ready target/plain-rust/release/plain-rust
-BENCH_ARGUMENTS ?= --rounds 5 --records 1000000
+BENCH_ARGUMENTS ?= --rounds 5 --records 1000000 --plain-numbers
 bench: $(BENCH) ## micro-benchmarks of the hot path, and cxlake beside other tools (into target/bench/comparison.md)
 	cargo bench --locked --no-default-features --target-dir target/bench-build -p cxlake --bench hot_path
 	cargo build --locked --profile bench --no-default-features --target-dir target/bench-build -p cxlake -p cxlake-simulator --bins

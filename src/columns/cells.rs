@@ -31,8 +31,8 @@ pub(super) struct Cells {
 
 impl Cells {
     pub(super) fn clear(&mut self, columns: usize) {
-        self.cells.clear();
         self.cells.resize(columns, Cell::Empty);
+        self.cells.fill(Cell::Empty);
         self.unescaped.clear();
     }
 

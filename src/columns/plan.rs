@@ -45,6 +45,8 @@ pub struct DecodePlan {
     pub(super) top: KeyTable,
     /// Columns of keys under `customMetrics`.
     pub(super) custom: KeyTable,
+    /// Columns that a record must have.
+    pub(super) required: Vec<usize>,
     /// Columns that name a record.
     pub(super) key: Vec<usize>,
     pub(super) time_column: Option<usize>,
@@ -75,8 +77,8 @@ impl KeyTable {
     fn insert(&mut self, key: &str, column: usize) {
         self.columns.insert(key.to_owned(), column);
         self.sent.resize(self.sent.len().max(column + 1), None);
-        // A key with a backslash is never sent as it is.
-        self.sent[column] = (!key.contains('\\')).then(|| format!("\"{key}\":"));
+        // A key with one of these is never sent as it is.
+        self.sent[column] = (!key.contains(['\\', '"'])).then(|| format!("\"{key}\":"));
     }
 
     /// A column's key with its quotes and colon, as it is most often sent.
@@ -117,6 +119,7 @@ impl DecodePlan {
             time_column: request.time_column.and_then(|source| top.column(source)),
             unknown_keys: request.unknown_keys,
             max_record_bytes: request.max_record_bytes,
+            required: (0..columns.len()).filter(|index| columns[*index].required).collect(),
             columns,
             top,
             custom,
@@ -153,4 +156,18 @@ fn planned(column: &Column) -> Result<PlannedColumn, Failure> {
         requested: column.requested,
         rules,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_would_be_escaped_is_never_expected_as_it_is() {
+        let mut table = KeyTable::default();
+        for (column, key) in ["plain", "a\":1,\"b", "c\\d"].into_iter().enumerate() {
+            table.insert(key, column);
+        }
+        assert_eq!([0, 1, 2, 3].map(|column| table.sent(column)), [Some("\"plain\":"), None, None, None]);
+    }
 }

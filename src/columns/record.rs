@@ -179,12 +179,24 @@ impl RecordJudge {
             likely = self.next_column[likely];
         }
         let key = walk.next_key().ok()??;
-        let found = decode_string(&record[key.clone()]).ok().and_then(|key| keys.column(&key));
+        let found = self.column(&record[key.clone()], *previous, keys);
         if let Some(found) = found {
             self.next_column[*previous] = found;
             *previous = found;
         }
         Some((key, found))
+    }
+
+    /// The column of a key that is not sent as keys most often are, say with a space before its colon.
+    fn column(&self, raw: &str, previous: usize, keys: &KeyTable) -> Option<usize> {
+        let mut likely = self.next_column[previous];
+        for _ in 0..LIKELY_COLUMNS {
+            if keys.sent(likely).is_some_and(|sent| sent[1..sent.len() - 2] == *raw) {
+                return Some(likely);
+            }
+            likely = self.next_column[likely];
+        }
+        decode_string(raw).ok().and_then(|key| keys.column(&key))
     }
 
     fn judge_field(
@@ -239,8 +251,9 @@ impl RecordJudge {
     }
 
     fn judge_absent(&mut self, plan: &DecodePlan, custom: CustomMetrics) {
-        for (index, column) in plan.columns.iter().enumerate() {
-            let absent = column.required && self.seen_in[index] != self.record_number;
+        for index in &plan.required {
+            let (index, column) = (*index, &plan.columns[*index]);
+            let absent = self.seen_in[index] != self.record_number;
             let below_wrong_container =
                 column.origin == ColumnOrigin::CustomMetric && custom == CustomMetrics::NoObject;
             if absent && !below_wrong_container {
@@ -252,6 +265,9 @@ impl RecordJudge {
 
     /// Names that come twice among the keys that nobody asked for, and in what is below them.
     fn judge_unknown(&mut self, record: &str, plan: &DecodePlan) {
+        if !self.has_unknown() {
+            return;
+        }
         for level in Level::ALL {
             let fields = match level {
                 Level::Top => std::mem::take(&mut self.unknown_top),

@@ -54,7 +54,8 @@ impl Sum {
         }
     }
 
-    pub(super) fn add(&mut self, cell: &Cell) {
+    /// Whether there was a value to add.
+    pub(super) fn add(&mut self, cell: &Cell) -> bool {
         match (self, cell) {
             (Self::Exact { total, .. }, Cell::Integer(value)) => *total = total.saturating_add(i128::from(*value)),
             (Self::Exact { total, .. }, Cell::Decimal(value)) => *total = total.saturating_add(*value),
@@ -63,8 +64,9 @@ impl Sum {
                 *lost += if total.abs() >= value.abs() { (*total - next) + value } else { (value - next) + *total };
                 *total = next;
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     pub(super) fn text(self) -> Option<String> {
@@ -78,11 +80,8 @@ impl Sum {
 
 /// Adds a row to the sums of its columns.
 pub(super) fn add_to_sums(sums: &mut [(u64, Sum)], cells: &Cells) {
-    for (column, (values, sum)) in sums.iter_mut().enumerate() {
-        if !matches!(sum, Sum::None) && *cells.get(column) != Cell::Empty {
-            *values += 1;
-            sum.add(cells.get(column));
-        }
+    for ((values, sum), cell) in sums.iter_mut().zip(cells.all()) {
+        *values += u64::from(sum.add(cell));
     }
 }
 

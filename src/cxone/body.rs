@@ -8,20 +8,21 @@ use bytes::Bytes;
 use flate2::write::GzDecoder;
 
 use crate::settings::limits::{
-    BODY_FLOOR_BYTES_PER_SEC, BODY_FLOOR_WINDOW_SECS, INFLATE_RATIO, INFLATE_RATIO_FREE_BYTES, WIRE_BYTES,
+    BODY_FLOOR_BYTES_PER_SEC, BODY_FLOOR_WINDOW_SECS, INFLATE_RATIO, INFLATE_RATIO_FREE_BYTES, KEPT_BUFFER_BYTES,
+    SMALL_BUFFER_BYTES, WIRE_BYTES,
 };
 
-/// Buffers shorter than this are not worth keeping.
-const KEPT_BYTES: usize = 256 << 10;
-/// Buffers longer than this are given back: one page may be far longer than the others.
-const LONGEST_KEPT_BYTES: usize = 32 << 20;
-/// As many pages as are on their way at once, and as wait to be typed.
-const MOST_KEPT: usize = 8;
-
 /// Buffers of bodies that nobody needs any more, for those to come: the memory of a page that is new to
-/// the process costs about as much as filling it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+/// the process costs about as much as filling it. Clones share what they keep, which is bounded by
+/// [`KEPT_BUFFER_BYTES`].
+#[derive(Clone, Default)]
+pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl std::fmt::Debug for Buffers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Buffers({})", self.kept().len())
+    }
+}
 
 impl Buffers {
     /// An empty buffer with room for so many bytes.
@@ -33,7 +34,8 @@ impl Buffers {
 
     fn keep(&self, mut buffer: Vec<u8>) {
         let mut kept = self.kept();
-        if kept.len() < MOST_KEPT && (KEPT_BYTES..=LONGEST_KEPT_BYTES).contains(&buffer.capacity()) {
+        let bytes: usize = kept.iter().map(Vec::capacity).sum();
+        if buffer.capacity() >= SMALL_BUFFER_BYTES && bytes + buffer.capacity() <= KEPT_BUFFER_BYTES {
             buffer.clear();
             kept.push(buffer);
         }
@@ -63,7 +65,6 @@ impl Drop for Lent {
 }
 
 /// A body on its way.
-#[derive(Debug)]
 pub(super) struct Body {
     wire_bytes: usize,
     content: Content,
@@ -115,14 +116,15 @@ impl Body {
         most: usize,
         buffers: &Buffers,
     ) -> Result<Self, String> {
-        // Small answers need no large buffer.
-        let is_small = length.is_some_and(|length| length < KEPT_BYTES);
-        let buffer = |bytes| if is_small { Vec::with_capacity(bytes) } else { buffers.take(bytes) };
-        let bounded = |bytes| Bounded { bytes: buffer(bytes), most, earned: 0 };
+        let bounded = |bytes: Vec<u8>| Bounded { bytes, most, earned: 0 };
         let expected = length.unwrap_or_default().min(WIRE_BYTES);
         let content = match encoding.map(str::trim).unwrap_or_default() {
-            "" | "identity" => Content::Plain(bounded(expected)),
-            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(0)))),
+            // Small answers need no large buffer.
+            "" | "identity" if length.is_some() && expected < SMALL_BUFFER_BYTES => {
+                Content::Plain(bounded(Vec::with_capacity(expected)))
+            }
+            "" | "identity" => Content::Plain(bounded(buffers.take(expected))),
+            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(buffers.take(0))))),
             other => return Err(format!("its encoding {other:?} was not asked for")),
         };
         Ok(Self { wire_bytes: 0, content, buffers: buffers.clone() })
@@ -243,16 +245,16 @@ mod tests {
             body.feed(content).unwrap();
             body.finish().unwrap()
         };
-        let (first, second) = (read(&vec![b'1'; KEPT_BYTES]), read(&vec![b'2'; KEPT_BYTES]));
+        let (first, second) = (read(&vec![b'1'; SMALL_BUFFER_BYTES]), read(&vec![b'2'; SMALL_BUFFER_BYTES]));
         let (place, part) = (first.as_ptr(), first.slice(5..6));
         drop(first);
-        let other = read(&vec![b'3'; KEPT_BYTES]);
+        let other = read(&vec![b'3'; SMALL_BUFFER_BYTES]);
         assert_ne!(other.as_ptr(), place, "a part of it is still needed");
         drop(part);
-        let third = read(&vec![b'3'; KEPT_BYTES]);
-        assert_eq!((third.as_ptr(), third.len()), (place, KEPT_BYTES));
+        let third = read(&vec![b'3'; SMALL_BUFFER_BYTES]);
+        assert_eq!((third.as_ptr(), third.len()), (place, SMALL_BUFFER_BYTES));
         assert!(third.iter().all(|byte| *byte == b'3') && second.iter().all(|byte| *byte == b'2'));
-        drop((read(b"short"), read(&vec![b'4'; LONGEST_KEPT_BYTES + 1])));
+        drop((read(b"short"), read(&vec![b'4'; KEPT_BUFFER_BYTES + 1])));
         assert_eq!(buffers.kept().len(), 0, "what is short or very long is not kept");
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::address::Call;
 use super::answer::{Answer, Setback, judge};
-use super::body::{Body, Buffers, Slowness};
+use super::body::{Body, Slowness};
 use super::client::Surroundings;
 use super::resolver::{GuardedResolver, PrivateAddress};
 use crate::settings::TenantSettings;
@@ -52,7 +52,6 @@ pub(super) struct Http {
     pub(super) surroundings: Surroundings,
     /// How far the tenant's clock is ahead of ours, in milliseconds, where an answer told.
     server_ahead: std::sync::Mutex<Option<TimeDelta>>,
-    buffers: Buffers,
     /// What no message may repeat.
     secrets: std::sync::Mutex<Vec<Secret>>,
     requests: AtomicU64,
@@ -87,7 +86,6 @@ impl Http {
             backoff,
             surroundings,
             server_ahead: std::sync::Mutex::new(None),
-            buffers: Buffers::default(),
             secrets: std::sync::Mutex::new(vec![settings.client_secret.clone()]),
             requests: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
@@ -166,8 +164,8 @@ impl Http {
         let content_type = header("content-type");
         let length = response.content_length().and_then(|length| usize::try_from(length).ok());
         let refused = |reason: String| Setback::passing(format!("{status} with a body that is refused: {reason}"));
-        let mut body =
-            Body::new(header("content-encoding").as_deref(), length, most, &self.buffers).map_err(refused)?;
+        let mut body = Body::new(header("content-encoding").as_deref(), length, most, &self.surroundings.buffers)
+            .map_err(refused)?;
         let clock = &self.surroundings.clock;
         let mut slowness = Slowness::new(clock.monotonic());
         let mut chunks = response.bytes_stream();

@@ -252,7 +252,7 @@ def main():
     comparison.parent.mkdir(parents=True, exist_ok=True)
     comparison.write_text(text)
     medians = {name: statistics.median(ratios(results, name)) for name in names if name not in failed}
-    caption = f"CPU a record, times cxlake's: {arguments.records:,} records, {arguments.rounds} rounds"
+    caption = f"CPU a record, times cxlake's (logarithmic): {arguments.records:,} records, {arguments.rounds} rounds"
     comparison.with_suffix(".svg").write_text(svg(medians, caption))
     if arguments.out:
         arguments.out.write_text(json.dumps(results))

@@ -1,6 +1,6 @@
 """Counts the instructions a record that each stage of the hot path takes, by valgrind's callgrind, and compares them with
 the figures that are kept beside this file: a guard that no clock can blur. Ends with 1 where a stage takes over 5 % more,
-or less: then the figures are to be kept anew. instructions.py PROGRAM [--keep]
+or less: then the figures are to be kept anew. instructions.py [--keep] -- CARGO BUILD …
 
 SHA-256 is left out: valgrind's processor has no instructions for it, so that it would be most of the typing.
 """
@@ -28,7 +28,14 @@ def instructions(program, stage, times):
     return sum(int(count.replace(",", "")) for count, function in found if not function.startswith("sha2::"))
 
 
-program, keep = sys.argv[1], "--keep" in sys.argv
+def built(command):
+    """The program that a command of cargo's builds."""
+    lines = subprocess.run([*command, "--message-format=json-render-diagnostics"], check=True, capture_output=True, text=True)
+    programs = [message["executable"] for message in map(json.loads, lines.stdout.splitlines()) if message.get("executable")]
+    return programs[-1]
+
+
+keep, program = "--keep" in sys.argv, built(sys.argv[sys.argv.index("--") + 1:])
 kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
 found, failed = {}, False
 for stage in ("scan", "type", "encode"):

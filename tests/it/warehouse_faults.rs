@@ -272,6 +272,9 @@ async fn rows_are_merged_by_key_where_that_is_asked() {
     let mended = House::statuses(&house.load(0));
     assert_eq!(mended, ["loaded", "unchanged"], "as many rows, but others, as a merge that came late leaves them");
     house.holds_the_lake("data", "calls");
+    house.warehouse.sql("ALTER TABLE TABLE_OF calls DROP COLUMN hold_time");
+    assert_eq!(House::statuses(&house.load(0)), ["loaded"; 2], "a column that somebody dropped comes back");
+    house.holds_the_lake("data", "calls");
     let staging = house.warehouse.sql(
         "SELECT COUNT(*) FROM `acme-analytics`.contact_centre.INFORMATION_SCHEMA.TABLES WHERE table_name LIKE '%staging%'",
     );

@@ -110,12 +110,12 @@ impl<'a> Walk<'a> {
     /// key's text between its quotes. Else the walk stays where it is.
     #[inline]
     pub fn next_key_if(&mut self, quoted_key_and_colon: &[u8]) -> Option<Range<usize>> {
-        let mut start = self.at;
+        let mut start = skip_whitespace(self.bytes, self.at);
         if !self.is_first {
             if self.bytes.get(start) != Some(&b',') {
                 return None;
             }
-            start += 1;
+            start = skip_whitespace(self.bytes, start + 1);
         }
         if !self.bytes.get(start..)?.starts_with(quoted_key_and_colon) {
             return None;

@@ -247,11 +247,20 @@ impl Warehouse for BigQuery {
     async fn holds(&self, load: &TableLoad) -> Result<bool, SinkFailure> {
         match self.mode_of(load) {
             LoadMode::Replace => Ok(true),
-            LoadMode::Merge => match self.prove(load).await {
-                Ok(_) => Ok(true),
-                Err(failure) if failure.kind == SinkFailureKind::Mismatch => Ok(false),
-                Err(failure) => Err(failure),
-            },
+            LoadMode::Merge => {
+                // What lacks the table, or a column of it, is made anew by a load.
+                let Some(table) = self.table(&load.table.name).await? else { return Ok(false) };
+                let fields = table.schema.fields.unwrap_or_default();
+                let has = |column: &String| fields.iter().any(|field| field.name.eq_ignore_ascii_case(column));
+                if !load.sums.iter().all(|sum| has(&sum.column)) {
+                    return Ok(false);
+                }
+                match self.prove(load).await {
+                    Ok(_) => Ok(true),
+                    Err(failure) if failure.kind == SinkFailureKind::Mismatch => Ok(false),
+                    Err(failure) => Err(failure),
+                }
+            }
         }
     }
 

@@ -151,7 +151,10 @@ fn judge(column: &str, column_type: ColumnType, raw: &str) -> Option<String> {
             let float: f64 = raw.parse().unwrap();
             let shortest: BigDecimal = if float.is_finite() { float.to_string().parse().unwrap() } else { return None };
             let bounds = ("-1.5".parse::<BigDecimal>().unwrap(), BigDecimal::from(1000));
-            let kept = shortest == number;
+            // Where two shortest forms are equally near, either is one.
+            let exact = BigDecimal::try_from(float).unwrap();
+            let is_as_near = (&number - &exact).abs() == (&shortest - &exact).abs();
+            let kept = shortest == number || (is_as_near && number.normalized().digits() <= shortest.normalized().digits());
             let ruled = column != "m" || (bounds.0 <= number && number <= bounds.1 && number.normalized().fractional_digit_count() <= 2);
             (kept && ruled).then(|| format!("{:x}", if float == 0.0 { 0 } else { float.to_bits() }))
         }
