@@ -7,6 +7,7 @@ Markdown table goes to target/bench/hostile.md.
 import argparse
 import http.server
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -19,6 +20,12 @@ import pyarrow.parquet as pq
 from compare import PEERS, ROOT, Tenant, common, command_of, cxlake
 
 ID = "hostile-record"
+# Those that can be told to go on where a value is wrong, by the setting that tells them.
+TOLERANT = {
+    "dlt, discard_value": PEERS["dlt rest_api"],
+    "DuckDB, ignore_errors": PEERS["DuckDB"],
+    "ClickHouse, allow_errors": PEERS["ClickHouse (chdb)"],
+}
 CATALOG = [{"id": f"cm_{number:016x}", "displayName": kind, "dataType": kind, "status": "published"}
            for number, kind in enumerate(("number", "integer", "boolean", "string"))]
 ALL_REJECTED = "[reports.calls.policy]\nmax_quarantined_percent = 100.0\n"
@@ -141,11 +148,13 @@ def of_cxlake(binaries, front, text, out, field):
     return stored(lake / "data", field)
 
 
-def of_peer(script, source, front, pages, custom, out, field):
+def of_peer(script, source, front, pages, custom, out, field, is_tolerant):
     if isinstance(script, Path) and not script.exists():
         return "not built"
     command = command_of(script, [front.url] if source == "http" else [pages], out)
-    ended = subprocess.run([str(word) for word in command + (custom if source == "files" else [])], capture_output=True)
+    environment = os.environ | {"CXLAKE_BENCH_TOLERANT": str(int(is_tolerant))}
+    command = [str(word) for word in command + (custom if source == "files" else [])]
+    ended = subprocess.run(command, capture_output=True, env=environment)
     if ended.returncode != 0:
         return "ends with an error"
     return stored(out / "lake" if (out / "lake").exists() else out, field)
@@ -155,7 +164,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--binaries", type=Path, default=ROOT / "target/bench-build/release")
     arguments = arguments.parse_args()
-    table = [f"| | {' | '.join(['cxlake', *PEERS])} |", f"|---|{'---|' * (len(PEERS) + 1)}"]
+    peers = [(peer, False) for peer in PEERS.values()] + [(peer, True) for peer in TOLERANT.values()]
+    table = [f"| | {' | '.join(['cxlake', *PEERS, *TOLERANT])} |", f"|---|{'---|' * (len(peers) + 1)}"]
     with Tenant(arguments.binaries, 3, catalog=CATALOG) as tenant:
         front = Front(tenant)
         _, kinds = common.tenant(front.url)
@@ -170,9 +180,9 @@ def main():
                 (Path(pages) / "0.json").write_bytes(front.page)
                 with tempfile.TemporaryDirectory() as out:
                     cells.append(of_cxlake(arguments.binaries, front, front.page, Path(out), field))
-                for script, source in PEERS.values():
+                for (script, source), is_tolerant in peers:
                     with tempfile.TemporaryDirectory() as out:
-                        cells.append(of_peer(script, source, front, pages, custom, Path(out), field))
+                        cells.append(of_peer(script, source, front, pages, custom, Path(out), field, is_tolerant))
             table.append(f"| {case} | {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
             print(table[-1], flush=True)
     file = ROOT / "target/bench/hostile.md"

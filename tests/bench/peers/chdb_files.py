@@ -3,7 +3,7 @@
 import sys
 
 import chdb
-from common import GROUP_BY, METRICS
+from common import GROUP_BY, METRICS, TOLERANT
 
 folder, out, *custom = sys.argv[1:]
 custom = dict(pair.split("=") for pair in custom)
@@ -19,7 +19,7 @@ result = chdb.query(f"""
     FROM file('{folder}/*.json', JSONEachRow, 'data Array(Tuple({", ".join(record)}))') ARRAY JOIN data AS record
     INTO OUTFILE '{out}/data.parquet' FORMAT Parquet
     SETTINGS output_format_parquet_compression_method = 'zstd', output_format_compression_level = 3,
-             input_format_skip_unknown_fields = 1, input_format_json_use_string_type_for_ambiguous_paths_in_named_tuples_inference_from_objects = 1
+             input_format_skip_unknown_fields = 1, input_format_allow_errors_num = {1_000_000 if TOLERANT else 0}, input_format_json_use_string_type_for_ambiguous_paths_in_named_tuples_inference_from_objects = 1
 """)
 if result.has_error():
     sys.exit(result.error_message())

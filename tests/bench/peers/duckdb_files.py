@@ -3,7 +3,7 @@
 import sys
 
 import duckdb
-from common import GROUP_BY, METRICS
+from common import GROUP_BY, METRICS, TOLERANT
 
 folder, out, *custom = sys.argv[1:]
 custom = dict(pair.split("=") for pair in custom)
@@ -18,6 +18,6 @@ duckdb.sql(f"""
         SELECT {top}, {", ".join(f"record.customMetrics.{name}" for name in custom)}
         FROM (SELECT unnest(data) AS record
               FROM read_json('{folder}/*.json', columns = {{data: 'STRUCT({", ".join(record)})[]'}},
-                             maximum_object_size = 67108864))
+                             maximum_object_size = 67108864, ignore_errors = {TOLERANT}))
     ) TO '{out}/data.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3)
 """)
