@@ -1,74 +1,20 @@
 //! The body of an answer: inflated as it comes, bounded in size, in ratio and in slowness.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flate2::write::GzDecoder;
 
 use crate::settings::limits::{
-    BODY_FLOOR_BYTES_PER_SEC, BODY_FLOOR_WINDOW_SECS, INFLATE_RATIO, INFLATE_RATIO_FREE_BYTES, KEPT_BUFFER_BYTES,
-    SMALL_BUFFER_BYTES, WIRE_BYTES,
+    BODY_FLOOR_BYTES_PER_SEC, BODY_FLOOR_WINDOW_SECS, INFLATE_RATIO, INFLATE_RATIO_FREE_BYTES, WIRE_BYTES,
 };
 
-/// Buffers of bodies that nobody needs any more, for those to come: the memory of a page that is new to
-/// the process costs about as much as filling it. Clones share what they keep, which is bounded by
-/// [`KEPT_BUFFER_BYTES`].
-#[derive(Clone, Default)]
-pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl std::fmt::Debug for Buffers {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Buffers({})", self.kept().len())
-    }
-}
-
-impl Buffers {
-    /// An empty buffer with room for so many bytes.
-    fn take(&self, bytes: usize) -> Vec<u8> {
-        let mut buffer = self.kept().pop().unwrap_or_default();
-        buffer.reserve(bytes);
-        buffer
-    }
-
-    fn keep(&self, mut buffer: Vec<u8>) {
-        let mut kept = self.kept();
-        let bytes: usize = kept.iter().map(Vec::capacity).sum();
-        if buffer.capacity() >= SMALL_BUFFER_BYTES && bytes + buffer.capacity() <= KEPT_BUFFER_BYTES {
-            buffer.clear();
-            kept.push(buffer);
-        }
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A body whose buffer comes back when nobody needs it any more.
-struct Lent {
-    bytes: Vec<u8>,
-    owner: Buffers,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        self.owner.keep(std::mem::take(&mut self.bytes));
-    }
-}
-
 /// A body on its way.
+#[derive(Debug)]
 pub(super) struct Body {
     wire_bytes: usize,
     content: Content,
-    buffers: Buffers,
 }
 
 #[derive(Debug)]
@@ -110,24 +56,15 @@ impl Body {
     ///
     /// # Errors
     /// For an encoding that was not asked for.
-    pub(super) fn new(
-        encoding: Option<&str>,
-        length: Option<usize>,
-        most: usize,
-        buffers: &Buffers,
-    ) -> Result<Self, String> {
-        let bounded = |bytes: Vec<u8>| Bounded { bytes, most, earned: 0 };
+    pub(super) fn new(encoding: Option<&str>, length: Option<usize>, most: usize) -> Result<Self, String> {
+        let bounded = |capacity| Bounded { bytes: Vec::with_capacity(capacity), most, earned: 0 };
         let expected = length.unwrap_or_default().min(WIRE_BYTES);
         let content = match encoding.map(str::trim).unwrap_or_default() {
-            // Small answers need no large buffer.
-            "" | "identity" if length.is_some() && expected < SMALL_BUFFER_BYTES => {
-                Content::Plain(bounded(Vec::with_capacity(expected)))
-            }
-            "" | "identity" => Content::Plain(bounded(buffers.take(expected))),
-            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(buffers.take(0))))),
+            "" | "identity" => Content::Plain(bounded(expected)),
+            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(0)))),
             other => return Err(format!("its encoding {other:?} was not asked for")),
         };
-        Ok(Self { wire_bytes: 0, content, buffers: buffers.clone() })
+        Ok(Self { wire_bytes: 0, content })
     }
 
     /// Takes in what came.
@@ -158,12 +95,11 @@ impl Body {
     /// # Errors
     /// Where the gzip stream has no end.
     pub(super) fn finish(self) -> Result<Bytes, String> {
-        let lend = |bounded: Bounded| Bytes::from_owner(Lent { bytes: bounded.bytes, owner: self.buffers.clone() });
         match self.content {
-            Content::Plain(bounded) => Ok(lend(bounded)),
+            Content::Plain(bounded) => Ok(bounded.bytes.into()),
             Content::Gzip(_) if self.wire_bytes == 0 => Ok(Bytes::new()),
             Content::Gzip(decoder) => match decoder.finish() {
-                Ok(bounded) => Ok(lend(bounded)),
+                Ok(bounded) => Ok(bounded.bytes.into()),
                 // A bound that the last bytes exceeded.
                 Err(error) if error.kind() == io::ErrorKind::Other => Err(error.to_string()),
                 Err(error) => Err(format!("its gzip stream is cut or damaged: {error}")),
@@ -218,7 +154,7 @@ mod tests {
     }
 
     fn read(encoding: Option<&str>, wire: &[u8], most: usize) -> Result<Bytes, String> {
-        let mut body = Body::new(encoding, None, most, &Buffers::default())?;
+        let mut body = Body::new(encoding, None, most)?;
         for chunk in wire.chunks(1000) {
             body.feed(chunk)?;
         }
@@ -235,27 +171,6 @@ mod tests {
         for other in ["br", "gzip, gzip", "deflate"] {
             assert_eq!(read(Some(other), &text, 1 << 20), Err(format!("its encoding {other:?} was not asked for")));
         }
-    }
-
-    #[test]
-    fn a_long_bodys_buffer_is_used_again_once_nobody_needs_it() {
-        let buffers = Buffers::default();
-        let read = |content: &[u8]| {
-            let mut body = Body::new(None, Some(content.len()), 1 << 30, &buffers).unwrap();
-            body.feed(content).unwrap();
-            body.finish().unwrap()
-        };
-        let (first, second) = (read(&vec![b'1'; SMALL_BUFFER_BYTES]), read(&vec![b'2'; SMALL_BUFFER_BYTES]));
-        let (place, part) = (first.as_ptr(), first.slice(5..6));
-        drop(first);
-        let other = read(&vec![b'3'; SMALL_BUFFER_BYTES]);
-        assert_ne!(other.as_ptr(), place, "a part of it is still needed");
-        drop(part);
-        let third = read(&vec![b'3'; SMALL_BUFFER_BYTES]);
-        assert_eq!((third.as_ptr(), third.len()), (place, SMALL_BUFFER_BYTES));
-        assert!(third.iter().all(|byte| *byte == b'3') && second.iter().all(|byte| *byte == b'2'));
-        drop((read(b"short"), read(&vec![b'4'; KEPT_BUFFER_BYTES + 1])));
-        assert_eq!(buffers.kept().len(), 0, "what is short or very long is not kept");
     }
 
     #[test]

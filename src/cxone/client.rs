@@ -8,26 +8,23 @@ use reqwest::RequestBuilder;
 
 use super::address::Call;
 use super::answer::{Answer, Setback};
-use super::body::Buffers;
 use super::http::{ApiCounts, Http, Tries};
 use super::token::TokenCache;
 use crate::settings::TenantSettings;
 use crate::vocabulary::{Clock, Failure, Randomness, SystemClock, SystemRandomness};
 
-/// Time, randomness, and memory that all tenants of a process share.
+/// Time and randomness.
 #[derive(Clone)]
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The jitter's fractions.
     pub randomness: Arc<dyn Randomness>,
-    /// Buffers of answers.
-    pub buffers: Buffers,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), randomness: Arc::new(SystemRandomness), buffers: Buffers::default() }
+        Self { clock: Arc::new(SystemClock), randomness: Arc::new(SystemRandomness) }
     }
 }
 

@@ -164,8 +164,7 @@ impl Http {
         let content_type = header("content-type");
         let length = response.content_length().and_then(|length| usize::try_from(length).ok());
         let refused = |reason: String| Setback::passing(format!("{status} with a body that is refused: {reason}"));
-        let mut body = Body::new(header("content-encoding").as_deref(), length, most, &self.surroundings.buffers)
-            .map_err(refused)?;
+        let mut body = Body::new(header("content-encoding").as_deref(), length, most).map_err(refused)?;
         let clock = &self.surroundings.clock;
         let mut slowness = Slowness::new(clock.monotonic());
         let mut chunks = response.bytes_stream();

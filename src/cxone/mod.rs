@@ -14,7 +14,6 @@ mod resolver;
 mod tenant;
 mod token;
 
-pub use body::Buffers;
 pub use client::{Client, Surroundings};
 pub use data_download::{PAGE_LOG, PageAnswer, Place, ReportReader, ReportRequest, RequestLabel};
 pub use envelope::{Envelope, split_page};

@@ -56,11 +56,6 @@ pub const BODY_FLOOR_BYTES_PER_SEC: usize = 10_000;
 pub const BODY_FLOOR_WINDOW_SECS: u64 = 30;
 /// Bytes of all pages in flight: with larger pages fewer are asked for at the same time.
 pub const IN_FLIGHT_BYTES: u64 = 128 << 20;
-/// Buffers of answers that are kept for others, together: about those of the pages that are on their way
-/// at once, so that they are no memory beside these.
-pub const KEPT_BUFFER_BYTES: usize = 24 << 20;
-/// A buffer below this is not worth keeping.
-pub const SMALL_BUFFER_BYTES: usize = 256 << 10;
 /// What is kept of a record that is too long: enough to see what it is.
 pub const LONG_RECORD_KEPT_BYTES: usize = 64 << 10;
 /// Hours of data beyond which a run is large, and waits outside of quiet hours: a week is still the

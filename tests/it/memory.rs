@@ -29,6 +29,7 @@ fn peak(lab: &Lab, from: &str, to: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "the peak depends on how pages and batches meet in the queues: `make test-slow` runs it"]
 async fn five_days_of_a_million_records_need_no_more_memory_than_one() {
     let mut settings = tenant(1_000_000);
     // Duplicates make a run read each window twice; that is not what is measured.
@@ -37,7 +38,9 @@ async fn five_days_of_a_million_records_need_no_more_memory_than_one() {
     settings.gzip = false;
     let mut lab = Lab::start(settings).await;
     lab.replace("page_records = 500", "page_records = 10000");
-    let one = peak(&lab, "2024-01-01", "2024-01-02");
+    // How full the queues get is a matter of chance: the five days have five chances, so the days alone get them too.
+    let day = |day: u32| peak(&lab, &format!("2024-01-0{day}"), &format!("2024-01-0{}", day + 1));
+    let one = (1..=5).map(day).max().unwrap();
     let five = peak(&lab, "2024-02-01", "2024-02-06");
     assert!(five * 10 <= one * 11, "{five} KiB for five days, {one} KiB for one");
 }

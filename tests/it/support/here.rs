@@ -63,7 +63,7 @@ pub(crate) async fn run_here(lab: &Lab, from: &str, to: &str, clock: Arc<dyn Clo
     };
     let settings = read_settings("cxlake.toml", lab.configuration(), &surroundings).unwrap();
     let environment = Environment {
-        surroundings: Surroundings { clock, randomness: Arc::new(NoJitter), ..Surroundings::default() },
+        surroundings: Surroundings { clock, randomness: Arc::new(NoJitter) },
         progress: Arc::new(NoProgress),
         run_id: "here".to_owned(),
         warehouses: OpenWarehouses::default(),
