@@ -22,7 +22,7 @@ test-slow: test fuzz instructions target/tools/bin/garage ## the same with ten t
 	CXLAKE_TEST_SEEDS=2000 cargo test --locked -p cxlake --test it under_random_faults
 	cargo test --locked -p cxlake-sinks three_runs -- --ignored
 	CXLAKE_TEST_POINTS=all cargo test --locked -p cxlake --test it -- crash_points kills
-	cargo test --locked -p cxlake --test it days_of_a_million -- --ignored
+	cargo test --locked -p cxlake --test it twenty_days -- --ignored
 	cargo test --locked -p cxlake --test it -- --ignored local_executor garage
 	$(MAKE) wheel WHEEL_PROFILE=dev
 	CXLAKE_TEST_WHEELS=$(CURDIR)/target/wheels cargo test --locked -p cxlake --test it a_wheel_in_an_empty_environment

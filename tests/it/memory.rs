@@ -29,7 +29,6 @@ fn peak(lab: &Lab, from: &str, to: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the peak depends on how pages and batches meet in the queues: `make test-slow` runs it"]
 async fn five_days_of_a_million_records_need_no_more_memory_than_one() {
     let mut settings = tenant(1_000_000);
     // Duplicates make a run read each window twice; that is not what is measured.
