@@ -3,6 +3,7 @@
 mod footer;
 mod hashing_file;
 mod reader;
+mod waiting_pages;
 mod writer;
 
 pub use footer::{ColumnRange, FooterSummary, column_ranges, footer_length, read_footer};

@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{BloomFilterPosition, WriterProperties, WriterPropertiesBuilder};
@@ -15,6 +16,7 @@ use parquet::schema::types::ColumnPath;
 use tempfile::NamedTempFile;
 
 use super::hashing_file::HashingWriter;
+use super::waiting_pages::WaitingPages;
 use crate::failure::SinkFailure;
 
 /// What the files say of their writer. No version in it: a newer cxlake that writes the same pages
@@ -23,7 +25,7 @@ const CREATED_BY: &str = "cxlake";
 /// One absent id in a hundred is looked up in vain: the filter costs about 10 bits a row.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
-/// A row group is held in memory until it is whole.
+/// The most of a row group, encoded: it waits in memory and in a temporary file until it is whole.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 
 /// Values of a batch below which they say nothing of those to come.
@@ -126,7 +128,10 @@ impl ParquetWriter {
     fn begin(&self, properties: WriterPropertiesBuilder) -> Result<FileWriter, SinkFailure> {
         let file = NamedTempFile::with_suffix_in(".parquet", &self.folder)
             .map_err(|error| SinkFailure::disk("create a temporary file", &error))?;
-        ArrowWriter::try_new(HashingWriter::new(file), Arc::clone(&self.schema), Some(properties.build()))
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties.build())
+            .with_page_store_factory(Arc::new(WaitingPages::in_folder(&self.folder)));
+        ArrowWriter::try_new_with_options(HashingWriter::new(file), Arc::clone(&self.schema), options)
             .map_err(|error| SinkFailure::defect(format!("begin a Parquet file: {error}")))
     }
 }
