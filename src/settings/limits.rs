@@ -2,11 +2,11 @@
 //! their defaults in [`super::file`].
 
 /// Pages that wait between fetching and typing. With the pages in flight they bound the memory of
-/// raw text; two keep the typing thread busy while the next page arrives.
-pub const PAGE_QUEUE: usize = 2;
-/// Record batches that wait between typing and encoding. Batches are small (see
-/// [`BATCH_ROWS`]), so a page's worth of them fits.
-pub const BATCH_QUEUE: usize = 4;
+/// raw text; one keeps the typing thread busy while those in flight arrive.
+pub const PAGE_QUEUE: usize = 1;
+/// Record batches that wait between typing and encoding: the usual page's worth of them
+/// (see [`BATCH_ROWS`]).
+pub const BATCH_QUEUE: usize = 2;
 /// Rows of a record batch. Batch borders reach into Parquet's pages, so they are fixed: the same
 /// records give the same bytes, however the tenant cuts its pages.
 pub const BATCH_ROWS: usize = 8192;
