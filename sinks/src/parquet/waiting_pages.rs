@@ -149,6 +149,8 @@ mod tests {
         assert_eq!(lock(&waiting.room).end, 0);
         let again = put(&mut second, "larger than memory");
         assert_eq!(second.take(again).unwrap(), "larger than memory");
+        let _key = put(&mut second, "memory");
+        assert_eq!(second.memory_size(), 6);
     }
 
     #[test]

@@ -231,6 +231,7 @@ fn bloom_filter(
 mod tests {
     use arrow::array::StringArray;
     use arrow::datatypes::{Field, Schema};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
     use super::*;
@@ -286,6 +287,30 @@ mod tests {
         let footer = read_footer(&bytes).unwrap();
         assert_eq!(footer.rows, 3);
         assert_eq!(footer.key_values["cxlake.sequence"], "7");
+    }
+
+    #[test]
+    fn a_row_group_waits_in_a_file_where_it_is_large_and_is_whole_then() {
+        const ROWS: usize = 200_000;
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
+        let options = ParquetOptions { codec: Codec::Uncompressed, row_group_rows: ROWS, bloom_columns: Vec::new() };
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = ParquetWriter::create(folder.path(), Arc::clone(&schema), &options).unwrap();
+        let ids: StringArray = (0..ROWS).map(|row| Some(format!("{row:0100}"))).collect();
+        for start in (0..ROWS - 1000).step_by(1000) {
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(ids.slice(start, 1000))]).unwrap();
+            writer.write(&batch).unwrap();
+        }
+        let begun = writer.begun.as_ref().unwrap();
+        assert!(begun.in_progress_size() > 16 << 20 && begun.memory_size() < 12 << 20, "{begun:?}");
+        let rest = ids.slice(ROWS - 1000, 1000);
+        writer.write(&RecordBatch::try_new(schema, vec![Arc::new(rest)]).unwrap()).unwrap();
+        let staged = writer.finish(&[]).unwrap();
+        let file = std::fs::File::open(staged.file.path()).unwrap();
+        let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let read: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
+        let read = read.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter());
+        assert!(read.eq(ids.iter()));
     }
 
     #[test]
