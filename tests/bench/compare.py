@@ -57,6 +57,8 @@ startTime = {{ type = "timestamp" }}
 [lake]
 url = "{lake}"
 """
+# However many rejects a window has, it is published.
+ALL_REJECTED = "[reports.calls.policy]\nmax_quarantined_percent = 100.0\n"
 
 
 class Tenant:
@@ -191,7 +193,7 @@ def one_round(name, arguments, tenant, pages, custom):
         days = 1
         if name == "cxlake":
             days = arguments.days
-            result = cxlake(arguments.binaries, tenant, out, days)
+            result = cxlake(arguments.binaries, tenant, out, days, ALL_REJECTED)
         else:
             script, source = PEERS[name]
             command = command_of(script, [tenant.url] if source == "http" else [pages], out)
@@ -216,6 +218,8 @@ def parse_arguments():
     arguments.add_argument("--extra-metrics", type=int, default=0)
     arguments.add_argument("--bad-every", type=int, default=0, help="each so many records one breaks a rule; then the "
                            "peers are of no use")
+    arguments.add_argument("--bad-rules", action="append", default=[], help="of these; else of all, and duplicate keys have a "
+                           "window read twice")
     arguments.add_argument("--gzip", action="store_true")
     arguments.add_argument("--plain-numbers", action="store_true", help="no 6.0 for 6: some peers end at it")
     arguments.add_argument("--only", action="append", choices=["cxlake", *PEERS], help="this peer, beside cxlake")
@@ -227,7 +231,8 @@ def main():
     arguments = parse_arguments()
     names = ["cxlake", *(name for name in PEERS if arguments.only is None or name in arguments.only)]
     results, failed = {name: [] for name in names}, {}
-    settings = {name: getattr(arguments, name) for name in ("extra_metrics", "bad_every", "gzip", "plain_numbers")}
+    names_of_settings = ("extra_metrics", "bad_every", "bad_rules", "gzip", "plain_numbers")
+    settings = {name: getattr(arguments, name) for name in names_of_settings}
     with tempfile.TemporaryDirectory() as pages, Tenant(arguments.binaries, arguments.records, **settings) as tenant:
         pages = Path(pages)
         reads_files = any(PEERS[name][1] == "files" for name in names if name in PEERS)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from compare import PEERS, ROOT, Tenant, common, command_of, cxlake
+from compare import ALL_REJECTED, PEERS, ROOT, Tenant, common, command_of, cxlake
 
 ID = "hostile-record"
 # Those that can be told to go on where a value is wrong, by the setting that tells them.
@@ -28,7 +28,6 @@ TOLERANT = {
 }
 CATALOG = [{"id": f"cm_{number:016x}", "displayName": kind, "dataType": kind, "status": "published"}
            for number, kind in enumerate(("number", "integer", "boolean", "string"))]
-ALL_REJECTED = "[reports.calls.policy]\nmax_quarantined_percent = 100.0\n"
 # The field that is looked at, and the record's own members: what JSON's text has in the place of a good record's.
 CASES = {
     "a number as a string": ("duration", {"duration": '"12.5"'}),
