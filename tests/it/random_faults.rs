@@ -3,7 +3,7 @@
 //! The run is made in this process, with jitter that never waits: so a script of hundreds of faults
 //! takes no longer than its calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +46,9 @@ fn effect(random: &mut Random) -> Effect {
 /// Faults that come in the course of a run: after some calls each, on any page or a certain one.
 fn script(random: &mut Random) -> Vec<Fault> {
     let kinds = [CallKind::Token, CallKind::UsersMe, CallKind::CustomMetrics];
-    let fault = |random: &mut Random| {
+    // The same bytes twice are no fault but what the record is (`typing.md`): then it is quarantined.
+    let mut not_utf8 = HashSet::new();
+    let mut fault = |random: &mut Random| {
         let on_data = random.below(20) > 0;
         let on = if on_data { CallKind::DataDownload } else { kinds[usize::try_from(random.below(3)).unwrap()] };
         let what = loop {
@@ -54,7 +56,8 @@ fn script(random: &mut Random) -> Vec<Fault> {
             // Answers about pages mean nothing to the other calls.
             let passing =
                 matches!(what, Effect::Status { code: 429..=504, .. } | Effect::Reset | Effect::Garbage | Effect::Html);
-            if on_data || passing {
+            let comes_again = matches!(what, Effect::NotUtf8 { record } if !not_utf8.insert(record));
+            if (on_data && !comes_again) || passing {
                 break what;
             }
         };
