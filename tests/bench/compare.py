@@ -218,8 +218,8 @@ def parse_arguments():
     arguments.add_argument("--extra-metrics", type=int, default=0)
     arguments.add_argument("--bad-every", type=int, default=0, help="each so many records one breaks a rule; then the "
                            "peers are of no use")
-    arguments.add_argument("--bad-rules", action="append", default=[], help="of these; else of all, and duplicate keys have a "
-                           "window read twice")
+    arguments.add_argument("--bad-rule", dest="bad_rules", action="append", default=[], help="of these; else of all, and duplicate "
+                           "keys have a window read twice")
     arguments.add_argument("--gzip", action="store_true")
     arguments.add_argument("--plain-numbers", action="store_true", help="no 6.0 for 6: some peers end at it")
     arguments.add_argument("--only", action="append", choices=["cxlake", *PEERS], help="this peer, beside cxlake")

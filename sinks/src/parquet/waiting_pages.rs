@@ -14,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 const PAGES_IN_MEMORY: usize = 8 << 20;
 
 /// The waiting pages of one Parquet file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct WaitingPages {
     room: Arc<Mutex<Room>>,
 }
