@@ -227,6 +227,22 @@ async fn a_job_that_failed_gets_another_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_fails_for_now_is_asked_for_again() {
+    let mut house = House::big_query(small()).await;
+    house.lab.replace("load_quarantine = true", "");
+    house.refuse_tokens("internal_failure", 1);
+    house.refuse_tokens("html", 1);
+    assert_eq!(House::statuses(&house.run(&DAY, 0)), ["loaded"]);
+    house.lab.simulator.change(|tenant| tenant.seed += 1);
+    house.refuse_tokens("invalid_grant", 1);
+    let summary = house.run(&DAY, 8);
+    assert!(complaint(&summary).contains("no token: invalid_grant: the fixture was told to refuse"), "{summary}");
+    assert!(summary["error"]["hint"].as_str().unwrap().contains("clock"), "{summary}");
+    assert_eq!(House::statuses(&house.load(0)), ["loaded"]);
+    house.holds_the_lake("data", "calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn big_query_takes_application_default_credentials() {
     let mut house = House::big_query(small()).await;
     let key = house.lab.configuration().split("credentials = { file = \"").nth(1).unwrap();

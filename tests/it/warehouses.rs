@@ -158,6 +158,11 @@ impl House {
         self.warehouse.misbehave(&format!("fail?reason={reason}&times={times}"));
     }
 
+    /// Makes Google give the next ones who ask no token.
+    pub(crate) fn refuse_tokens(&self, error: &str, times: u32) {
+        self.warehouse.misbehave(&format!("refuse?error={error}&times={times}"));
+    }
+
     /// Makes BigQuery's next load job wait before it writes what it has read.
     pub(crate) fn hold_big_query(&self, seconds: f64) {
         self.warehouse.misbehave(&format!("hold?seconds={seconds}"));

@@ -9,6 +9,8 @@ use gcp_bigquery_client::error::BQError;
 use gcp_bigquery_client::model::get_query_results_parameters::GetQueryResultsParameters;
 use gcp_bigquery_client::model::query_request::QueryRequest;
 use gcp_bigquery_client::model::table_row::TableRow;
+use gcp_bigquery_client::yup_oauth2;
+use gcp_bigquery_client::yup_oauth2::error::AuthErrorCode;
 
 use crate::failure::SinkFailure;
 
@@ -33,7 +35,8 @@ pub(super) struct Api {
 /// Why a call failed.
 #[derive(Debug)]
 pub(super) struct ApiError {
-    /// The HTTP status, where BigQuery itself answered.
+    /// The HTTP status, where BigQuery itself answered, or 401 where it was not even asked for want
+    /// of a token.
     pub(super) status: Option<i64>,
     pub(super) message: String,
     passes: bool,
@@ -54,8 +57,30 @@ impl ApiError {
             BQError::RequestError(error) => {
                 Self { status: None, message: without_url(error.to_string()), passes: true }
             }
+            BQError::YupAuthError(error) => Self::of_sign_in(error),
+            BQError::NoToken => Self::of_sign_in(yup_oauth2::Error::MissingAccessToken),
             other => Self { status: None, message: other.to_string(), passes: false },
         }
+    }
+
+    /// Why no token was got. What RFC 6749, section 5.2, lets a token endpoint say of a request stays
+    /// true; what it says of itself, or what came of the way there, passes.
+    fn of_sign_in(error: yup_oauth2::Error) -> Self {
+        use yup_oauth2::Error;
+        let passes = match &error {
+            Error::AuthError(refusal) => matches!(
+                &refusal.error,
+                AuthErrorCode::Other(code) if matches!(code.as_str(), "internal_failure" | "temporarily_unavailable")
+            ),
+            Error::HttpError(_) | Error::HttpClientError(_) | Error::JSONError(_) | Error::MissingAccessToken => true,
+            _ => false,
+        };
+        let message = match error {
+            Error::AuthError(refusal) => refusal.to_string(),
+            Error::JSONError(_) => "the answer is none of a token endpoint's".to_owned(),
+            other => other.to_string(),
+        };
+        Self { status: (!passes).then_some(401), message: format!("no token: {message}"), passes }
     }
 
     /// Whether it says that a table is not there. A dataset that is not there is another matter.
@@ -66,7 +91,11 @@ impl ApiError {
     /// What to tell people.
     pub(super) fn failure(self, doing: &str) -> SinkFailure {
         let hint = match self.status {
-            Some(401 | 403) => {
+            Some(401) => {
+                "check that the service account's key is still valid and that this machine's clock is right; then \
+                 `cxlake load`"
+            }
+            Some(403) => {
                 "the service account needs roles/bigquery.jobUser on the project, roles/bigquery.dataEditor on the \
                  dataset and roles/storage.objectViewer on the bucket; then `cxlake load`"
             }
