@@ -1,89 +1,43 @@
-//! Accepted rows, one Arrow builder a column; exact types only.
+//! Accepted rows on their way into a batch; exact types only.
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array as _, ArrayRef, ArrowPrimitiveType, BooleanBuilder, Date32Array, Date32Builder, Decimal128Builder,
-    Float64Builder, Int32Array, Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, new_null_array,
-};
+use arrow::array::{ArrayRef, Date32Array, Int32Array, RecordBatch, StringBuilder, new_null_array};
 use arrow::error::ArrowError;
 
 use super::cells::{Cell, Cells};
+use super::column_buffer::ColumnBuffer;
 use super::plan::{DecodePlan, PlannedColumn};
+use super::sums::Sum;
 use crate::registry::{ColumnOrigin, arrow_type};
-use crate::vocabulary::ColumnType;
 
+/// Where a column's values come from.
 #[derive(Debug)]
-enum Builder {
-    Text(StringBuilder),
-    Float(Float64Builder),
-    Integer(Int64Builder),
-    Decimal(Decimal128Builder),
-    Boolean(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Date(Date32Builder),
-    /// The keys that nobody asked for, which are in no cell.
-    Unmapped(StringBuilder),
+pub(super) enum RowColumn {
+    /// From a key of each record.
+    Sent(ColumnBuffer),
+    /// The keys that nobody asked for.
+    Unmapped,
     /// One value for all rows, known when the batch is finished.
     Constant,
 }
 
-impl Builder {
-    fn append(&mut self, cell: &Cell, cells: &Cells, record: &str) {
-        match (self, cell) {
-            (Self::Text(builder), Cell::Text(range)) => builder.append_value(&record[range.clone()]),
-            (Self::Text(builder), Cell::Unescaped(range)) => builder.append_value(&cells.unescaped()[range.clone()]),
-            (Self::Float(builder), Cell::Float(value)) => builder.append_value(*value),
-            (Self::Integer(builder), Cell::Integer(value)) => builder.append_value(*value),
-            (Self::Decimal(builder), Cell::Decimal(value)) => builder.append_value(*value),
-            (Self::Boolean(builder), Cell::Boolean(value)) => builder.append_value(*value),
-            (Self::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(*value),
-            (Self::Date(builder), Cell::Date(value)) => builder.append_value(*value),
-            (builder, _) => builder.append_null(),
-        }
-    }
-
-    fn append_null(&mut self) {
+impl RowColumn {
+    /// As [`ColumnBuffer::last`].
+    pub(super) fn last(&self) -> Cell {
         match self {
-            Self::Text(builder) | Self::Unmapped(builder) => builder.append_null(),
-            Self::Float(builder) => builder.append_null(),
-            Self::Integer(builder) => builder.append_null(),
-            Self::Decimal(builder) => builder.append_null(),
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Timestamp(builder) => builder.append_null(),
-            Self::Date(builder) => builder.append_null(),
-            Self::Constant => {}
+            Self::Sent(buffer) => buffer.last(),
+            Self::Unmapped | Self::Constant => Cell::Empty,
         }
     }
 
-    /// The column of the rows so far; the builder begins anew. The next batch is like this one: room for
-    /// it at once spares copies while it grows.
-    fn finish(&mut self, column: &PlannedColumn, rows: usize, constants: Constants) -> ArrayRef {
+    /// As [`ColumnBuffer::last_text`].
+    pub(super) fn last_text(&self) -> Option<&str> {
         match self {
-            Self::Text(builder) | Self::Unmapped(builder) => {
-                let next = StringBuilder::with_capacity(rows, builder.values_slice().len());
-                Arc::new(std::mem::replace(builder, next).finish())
-            }
-            Self::Float(builder) => finish_primitive(builder, rows),
-            Self::Integer(builder) => finish_primitive(builder, rows),
-            Self::Decimal(builder) => finish_primitive(builder, rows),
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => finish_primitive(builder, rows),
-            Self::Date(builder) => finish_primitive(builder, rows),
-            Self::Constant => match column.origin {
-                ColumnOrigin::ReportDate => Arc::new(Date32Array::from_value(constants.report_date, rows)),
-                ColumnOrigin::SchemaVersion => Arc::new(Int32Array::from_value(constants.schema_version, rows)),
-                _ => new_null_array(&arrow_type(column.column_type), rows),
-            },
+            Self::Sent(buffer) => buffer.last_text(),
+            Self::Unmapped | Self::Constant => None,
         }
     }
-}
-
-fn finish_primitive<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, rows: usize) -> ArrayRef {
-    let array = builder.finish();
-    *builder = PrimitiveBuilder::with_capacity(rows).with_data_type(array.data_type().clone());
-    Arc::new(array)
 }
 
 /// What all rows of a window have.
@@ -96,7 +50,9 @@ struct Constants {
 /// Rows on their way into a batch.
 #[derive(Debug)]
 pub(super) struct DataBatch {
-    builders: Vec<Builder>,
+    columns: Vec<RowColumn>,
+    /// `_unmapped` of the few rows that have it.
+    unmapped: Vec<(usize, String)>,
     rows: usize,
     bytes: usize,
     constants: Constants,
@@ -106,7 +62,8 @@ impl DataBatch {
     pub(super) fn new(plan: &DecodePlan, report_date: i32) -> Self {
         let schema_version = i32::try_from(plan.registry_version).unwrap_or(i32::MAX);
         Self {
-            builders: plan.columns.iter().map(builder).collect(),
+            columns: plan.columns.iter().map(row_column).collect(),
+            unmapped: Vec::new(),
             rows: 0,
             bytes: 0,
             constants: Constants { report_date, schema_version },
@@ -123,45 +80,87 @@ impl DataBatch {
     }
 
     /// Adds a row. `record` is the text that the cells' ranges refer to.
-    pub(super) fn append(&mut self, cells: &Cells, record: &str, unmapped: Option<&str>) {
-        for (builder, cell) in self.builders.iter_mut().zip(cells.all()) {
-            match builder {
-                Builder::Unmapped(builder) => builder.append_option(unmapped),
-                builder => builder.append(cell, cells, record),
+    pub(super) fn append(&mut self, cells: &Cells, record: &str, unmapped: Option<String>) {
+        for (column, cell) in self.columns.iter_mut().zip(cells.all()) {
+            if let RowColumn::Sent(buffer) = column {
+                buffer.push(cell, cells, record);
             }
         }
-        self.rows += 1;
-        self.bytes += record.len();
+        self.unmapped.extend(unmapped.map(|text| (self.rows, text)));
+        self.keep_row(record.len());
     }
 
-    /// The rows so far as a batch; the builders begin anew.
-    pub(super) fn finish(&mut self, plan: &DecodePlan) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn columns(&self) -> &[RowColumn] {
+        &self.columns
+    }
+
+    /// The columns, for a row that is kept or taken back once it is whole.
+    pub(super) fn columns_mut(&mut self) -> &mut [RowColumn] {
+        &mut self.columns
+    }
+
+    /// Keeps a row that was added to the columns, of a record of so many bytes.
+    pub(super) fn keep_row(&mut self, bytes: usize) {
+        self.rows += 1;
+        self.bytes += bytes;
+    }
+
+    /// Takes back what was added to the columns and not kept.
+    pub(super) fn take_back_row(&mut self) {
+        for column in &mut self.columns {
+            if let RowColumn::Sent(buffer) = column {
+                buffer.truncate(self.rows);
+            }
+        }
+    }
+
+    /// The rows so far as a batch, added to the sums of their columns; the columns begin anew.
+    pub(super) fn finish(&mut self, plan: &DecodePlan, sums: &mut [(u64, Sum)]) -> Result<RecordBatch, ArrowError> {
         let (rows, constants) = (std::mem::take(&mut self.rows), self.constants);
         self.bytes = 0;
-        let columns = self.builders.iter_mut().zip(&plan.columns);
-        let arrays = columns.map(|(builder, column)| builder.finish(column, rows, constants)).collect();
-        RecordBatch::try_new(Arc::clone(&plan.schema), arrays)
+        let mut unmapped = Some(std::mem::take(&mut self.unmapped));
+        let columns = self.columns.iter_mut().zip(&plan.columns).zip(sums);
+        let arrays: Result<Vec<ArrayRef>, ArrowError> = columns
+            .map(|((values, column), sum)| match values {
+                RowColumn::Sent(buffer) => {
+                    buffer.add_to(sum);
+                    buffer.finish()
+                }
+                RowColumn::Unmapped => Ok(sparse_texts(unmapped.take().unwrap_or_default(), rows)),
+                RowColumn::Constant => Ok(constants.column(column, rows)),
+            })
+            .collect();
+        RecordBatch::try_new(Arc::clone(&plan.schema), arrays?)
     }
 }
 
-fn builder(column: &PlannedColumn) -> Builder {
-    match column.origin {
-        ColumnOrigin::ReportDate | ColumnOrigin::SchemaVersion => return Builder::Constant,
-        ColumnOrigin::Unmapped => return Builder::Unmapped(StringBuilder::new()),
-        ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric if !column.requested => {
-            return Builder::Constant;
+impl Constants {
+    fn column(self, column: &PlannedColumn, rows: usize) -> ArrayRef {
+        match column.origin {
+            ColumnOrigin::ReportDate => Arc::new(Date32Array::from_value(self.report_date, rows)),
+            ColumnOrigin::SchemaVersion => Arc::new(Int32Array::from_value(self.schema_version, rows)),
+            _ => new_null_array(&arrow_type(column.column_type), rows),
         }
-        ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric => {}
     }
-    match column.column_type {
-        ColumnType::String => Builder::Text(StringBuilder::new()),
-        ColumnType::Number => Builder::Float(Float64Builder::new()),
-        ColumnType::Integer => Builder::Integer(Int64Builder::new()),
-        ColumnType::Boolean => Builder::Boolean(BooleanBuilder::new()),
-        ColumnType::Date => Builder::Date(Date32Builder::new()),
-        ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-        ColumnType::Decimal { .. } => {
-            Builder::Decimal(Decimal128Builder::new().with_data_type(arrow_type(column.column_type)))
+}
+
+/// A column of few texts, each with its row, in the order of the rows.
+fn sparse_texts(texts: Vec<(usize, String)>, rows: usize) -> ArrayRef {
+    let mut column = StringBuilder::with_capacity(rows, texts.iter().map(|(_, text)| text.len()).sum());
+    let mut texts = texts.into_iter().peekable();
+    for row in 0..rows {
+        column.append_option(texts.next_if(|(of, _)| *of == row).map(|(_, text)| text));
+    }
+    Arc::new(column.finish())
+}
+
+fn row_column(column: &PlannedColumn) -> RowColumn {
+    match column.origin {
+        ColumnOrigin::ReportDate | ColumnOrigin::SchemaVersion => RowColumn::Constant,
+        ColumnOrigin::Unmapped => RowColumn::Unmapped,
+        ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric if column.requested => {
+            RowColumn::Sent(ColumnBuffer::new(column.column_type))
         }
+        ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric => RowColumn::Constant,
     }
 }

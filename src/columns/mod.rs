@@ -4,10 +4,14 @@
 //! Synchronous, with no network: a page's text comes in, record batches and a tally come out.
 
 mod cells;
+mod column_buffer;
 mod data_batch;
+mod direct_row;
 mod extract_hash;
 mod further_rules;
+mod key_order;
 mod key_rule;
+mod key_text;
 mod moment;
 mod plan;
 mod quarantine_batch;

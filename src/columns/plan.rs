@@ -3,10 +3,14 @@
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
+use super::key_order::insert_custom_metrics;
 use super::rules::ValueRules;
 use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
 use crate::vocabulary::json::pointer_token;
 use crate::vocabulary::{ColumnType, Failure};
+
+/// The key of the object that holds the custom metrics (guide, section 3).
+pub(super) const CUSTOM_METRICS: &str = "customMetrics";
 
 /// What a plan is compiled from.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +78,7 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    fn insert(&mut self, key: &str, column: usize) {
+    pub(super) fn insert(&mut self, key: &str, column: usize) {
         self.columns.insert(key.to_owned(), column);
         self.sent.resize(self.sent.len().max(column + 1), None);
         // A key with one of these is never sent as it is.
@@ -112,11 +116,14 @@ impl DecodePlan {
             }
             columns.push(planned(column)?);
         }
+        let key = request.key.iter().filter_map(|source| top.column(source)).collect();
+        let time_column = request.time_column.and_then(|source| top.column(source));
+        insert_custom_metrics(&mut top, columns.len());
         Ok(Self {
             schema: data_schema(request.columns),
             registry_version: request.registry_version,
-            key: request.key.iter().filter_map(|source| top.column(source)).collect(),
-            time_column: request.time_column.and_then(|source| top.column(source)),
+            key,
+            time_column,
             unknown_keys: request.unknown_keys,
             max_record_bytes: request.max_record_bytes,
             required: (0..columns.len()).filter(|index| columns[*index].required).collect(),

@@ -4,18 +4,15 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::cells::{Cell, Cells};
-use super::plan::{DecodePlan, KeyTable, UnknownKeys};
+use super::key_order::{KeyOrder, Level, Member};
+use super::key_text::write_key;
+use super::plan::{CUSTOM_METRICS, DecodePlan, UnknownKeys};
 use super::rules::{Broken, SentValue};
 use super::violation::{Rule, Violation};
 use crate::registry::ColumnOrigin;
 use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS};
 use crate::vocabulary::json::{self, Field, Value, Walk, array_elements, decode_string, object_fields, pointer_token};
 use crate::window::Window;
-
-const CUSTOM_METRICS: &str = "customMetrics";
-/// Columns that are tried for a key before it is looked up: the one that usually comes next, and those
-/// behind it, for a record may lack a few.
-const LIKELY_COLUMNS: usize = 4;
 
 /// A record, and what is known of it from its page.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +28,7 @@ pub(super) struct RecordText<'a> {
 #[derive(Debug, Default)]
 pub(super) struct RecordJudge {
     pub(super) cells: Cells,
-    /// For each column, and each level's beginning, the column whose key came next in an earlier
-    /// record: tenants send keys in one order, so most need no lookup.
-    next_column: Vec<usize>,
+    order: KeyOrder,
     /// For each column the number of the record that last had it.
     seen_in: Vec<u64>,
     record_number: u64,
@@ -82,7 +77,7 @@ impl RecordJudge {
     fn begin(&mut self, plan: &DecodePlan) {
         self.cells.clear(plan.columns.len());
         self.seen_in.resize(plan.columns.len(), 0);
-        self.next_column.resize(plan.columns.len() + Level::ALL.len(), 0);
+        self.order.begin(plan);
         self.record_number += 1;
         self.unknown_top.clear();
         self.unknown_custom.clear();
@@ -121,8 +116,8 @@ impl RecordJudge {
         let mut custom = CustomMetrics::Absent;
         let mut previous = Level::Top.beginning(plan);
         let Ok(mut walk) = Walk::object(record.as_bytes(), 0) else { return custom };
-        while let Some((key, column)) = self.next_member(record, &mut walk, &mut previous, Level::Top, plan) {
-            let is_custom = column.is_none() && field_is(record, &key, CUSTOM_METRICS);
+        while let Some((key, member)) = self.order.next_member(record, &mut walk, &mut previous, Level::Top, plan) {
+            let is_custom = member == Member::CustomMetrics;
             if is_custom && custom == CustomMetrics::Absent && record[walk.position()..].starts_with('{') {
                 custom = CustomMetrics::Object;
                 self.judge_custom(record, &mut walk, plan);
@@ -130,7 +125,7 @@ impl RecordJudge {
             }
             let Ok(value) = walk.value() else { break };
             if !is_custom {
-                self.judge_field(record, key, value, column, plan, Level::Top);
+                self.judge_field(record, key, value, member, plan, Level::Top);
                 continue;
             }
             let field = Field { key, value: value.range };
@@ -150,53 +145,11 @@ impl RecordJudge {
     fn judge_custom(&mut self, record: &str, top: &mut Walk<'_>, plan: &DecodePlan) {
         let mut previous = Level::Custom.beginning(plan);
         let Ok(mut walk) = Walk::object(record.as_bytes(), top.position()) else { return };
-        while let Some((key, column)) = self.next_member(record, &mut walk, &mut previous, Level::Custom, plan) {
+        while let Some((key, member)) = self.order.next_member(record, &mut walk, &mut previous, Level::Custom, plan) {
             let Ok(value) = walk.value() else { break };
-            self.judge_field(record, key, value, column, plan, Level::Custom);
+            self.judge_field(record, key, value, member, plan, Level::Custom);
         }
         top.go_on(walk.position());
-    }
-
-    /// To the next member's value: its key, and the column that it fills. `previous` is the column of the
-    /// key before it.
-    #[inline(always)]
-    fn next_member(
-        &mut self,
-        record: &str,
-        walk: &mut Walk<'_>,
-        previous: &mut usize,
-        level: Level,
-        plan: &DecodePlan,
-    ) -> Option<(Range<usize>, Option<usize>)> {
-        let keys = level.keys(plan);
-        // Keys that this record lacks are stepped over.
-        let mut likely = self.next_column[*previous];
-        for _ in 0..LIKELY_COLUMNS {
-            if let Some(key) = keys.sent(likely).and_then(|sent| walk.next_key_if(sent.as_bytes())) {
-                *previous = likely;
-                return Some((key, Some(likely)));
-            }
-            likely = self.next_column[likely];
-        }
-        let key = walk.next_key().ok()??;
-        let found = self.column(&record[key.clone()], *previous, keys);
-        if let Some(found) = found {
-            self.next_column[*previous] = found;
-            *previous = found;
-        }
-        Some((key, found))
-    }
-
-    /// The column of a key that is not sent as keys most often are, say with a space before its colon.
-    fn column(&self, raw: &str, previous: usize, keys: &KeyTable) -> Option<usize> {
-        let mut likely = self.next_column[previous];
-        for _ in 0..LIKELY_COLUMNS {
-            if keys.sent(likely).is_some_and(|sent| sent[1..sent.len() - 2] == *raw) {
-                return Some(likely);
-            }
-            likely = self.next_column[likely];
-        }
-        decode_string(raw).ok().and_then(|key| keys.column(&key))
     }
 
     fn judge_field(
@@ -204,12 +157,12 @@ impl RecordJudge {
         record: &str,
         key: Range<usize>,
         value: Value,
-        column: Option<usize>,
+        member: Member,
         plan: &DecodePlan,
         level: Level,
     ) {
         let field = Field { key, value: value.range };
-        let Some(column) = column else {
+        let Member::Column(column) = member else {
             match level {
                 Level::Top => self.unknown_top.push(field),
                 Level::Custom => self.unknown_custom.push(field),
@@ -321,7 +274,7 @@ impl RecordJudge {
     fn judge_time(&mut self, plan: &DecodePlan, record: &str, window: &Window) {
         let Some(column) = plan.time_column else { return };
         let Cell::Timestamp(micros) = *self.cells.get(column) else { return };
-        if (window.start.timestamp_micros()..window.end.timestamp_micros()).contains(&micros) {
+        if window.has_timestamp_micros(micros) {
             return;
         }
         let (start, end) = window.bounds();
@@ -334,32 +287,9 @@ impl RecordJudge {
         self.note(Rank::Column(column), violation);
     }
 
-    /// The key as text: the texts of its columns, or with several of them a JSON array. Empty where
-    /// a part of it is missing or no value of its type.
+    /// The record's key, as [`write_key`] has it.
     pub(super) fn read_key(&self, plan: &DecodePlan, record: &str, into: &mut String) {
-        into.clear();
-        if let [column] = *plan.key
-            && let Some(text) = self.cells.text(column, record)
-        {
-            return into.push_str(text);
-        }
-        let parts: Option<Vec<String>> = plan.key.iter().map(|column| self.key_part(*column, record)).collect();
-        if let Some(parts) = parts {
-            key_text(&parts, into);
-        }
-    }
-
-    /// A part of the record's key, as text.
-    fn key_part(&self, column: usize, record: &str) -> Option<String> {
-        match self.cells.get(column) {
-            Cell::Empty => None,
-            Cell::Boolean(value) => Some(value.to_string()),
-            Cell::Integer(value) | Cell::Timestamp(value) => Some(value.to_string()),
-            Cell::Float(value) => Some(value.to_string()),
-            Cell::Decimal(value) => Some(value.to_string()),
-            Cell::Date(value) => Some(value.to_string()),
-            Cell::Text(_) | Cell::Unescaped(_) => self.cells.text(column, record).map(str::to_owned),
-        }
+        write_key(&plan.key, |column| (self.cells.get(column).clone(), self.cells.text(column, record)), into);
     }
 
     /// Whether the record had keys that nobody asked for.
@@ -395,14 +325,6 @@ impl RecordJudge {
     }
 }
 
-/// A key of one part is its text, of several parts a JSON array of them.
-pub(super) fn key_text(parts: &[String], into: &mut String) {
-    match parts {
-        [part] => into.push_str(part),
-        parts => into.push_str(&serde_json::to_string(parts).unwrap_or_default()),
-    }
-}
-
 /// What a record has as `customMetrics`.
 #[derive(Clone, Copy, PartialEq)]
 enum CustomMetrics {
@@ -411,41 +333,11 @@ enum CustomMetrics {
     NoObject,
 }
 
-#[derive(Clone, Copy)]
-enum Level {
-    Top,
-    Custom,
-}
-
 impl Level {
-    const ALL: [Self; 2] = [Self::Top, Self::Custom];
-
     fn place(self) -> Place {
         match self {
             Self::Top => Place::Top,
             Self::Custom => Place::Custom,
-        }
-    }
-
-    fn keys(self, plan: &DecodePlan) -> &KeyTable {
-        match self {
-            Self::Top => &plan.top,
-            Self::Custom => &plan.custom,
-        }
-    }
-
-    /// What stands for the column before the level's first.
-    fn beginning(self, plan: &DecodePlan) -> usize {
-        match self {
-            Self::Top => plan.columns.len(),
-            Self::Custom => plan.columns.len() + 1,
-        }
-    }
-
-    fn pointer(self) -> &'static str {
-        match self {
-            Self::Top => "",
-            Self::Custom => "/customMetrics",
         }
     }
 }
@@ -454,11 +346,6 @@ impl Level {
 fn field_name(record: &str, field: &Field) -> String {
     let raw = &record[field.key.clone()];
     decode_string(raw).map_or_else(|_| raw.to_owned(), std::borrow::Cow::into_owned)
-}
-
-fn field_is(record: &str, key: &Range<usize>, name: &str) -> bool {
-    let raw = &record[key.clone()];
-    raw == name || (raw.len() > name.len() && decode_string(raw).is_ok_and(|key| key == name))
 }
 
 fn field_token(record: &str, field: &Field) -> String {

@@ -10,10 +10,11 @@ use arrow::error::ArrowError;
 use super::data_batch::DataBatch;
 use super::extract_hash::replay_sha256;
 use super::key_rule::{KeyRule, KeyVerdict};
+use super::key_text::key_text;
 use super::plan::DecodePlan;
 use super::quarantine_batch::epoch_days;
-use super::record::{RecordJudge, RecordText, key_text};
-use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
+use super::record::{RecordJudge, RecordText};
+use super::sums::{ColumnSum, Sum, column_sums};
 use super::violation::Rule;
 use crate::settings::limits::{BATCH_ROWS, DATA_BATCH_BYTES};
 use crate::vocabulary::{Failure, RejectTally};
@@ -144,7 +145,7 @@ impl RejectReplay {
             }
             stays.push(!moved);
             if self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES {
-                batches.push(self.data.finish(&self.plan)?);
+                batches.push(self.data.finish(&self.plan, &mut self.sums)?);
             }
         }
         filter_record_batch(rejects, &BooleanArray::from(stays))
@@ -156,7 +157,7 @@ impl RejectReplay {
     /// Only where Arrow refuses what the plan made, which is a defect.
     pub fn finish(mut self, batches: &mut Vec<RecordBatch>) -> Result<Replayed, ArrowError> {
         if self.data.rows() > 0 {
-            batches.push(self.data.finish(&self.plan)?);
+            batches.push(self.data.finish(&self.plan, &mut self.sums)?);
         }
         self.replayed.sums = column_sums(&self.plan, &self.sums);
         Ok(self.replayed)
@@ -174,9 +175,7 @@ impl RejectReplay {
         match self.keys.judge(self.key.as_bytes(), record.as_bytes()) {
             KeyVerdict::First => {
                 self.replayed.accepted += 1;
-                add_to_sums(&mut self.sums, &self.judge.cells);
-                let unmapped = self.judge.unmapped(record);
-                self.data.append(&self.judge.cells, record, unmapped.as_deref());
+                self.data.append(&self.judge.cells, record, self.judge.unmapped(record));
                 true
             }
             KeyVerdict::Duplicate => {

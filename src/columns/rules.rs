@@ -170,7 +170,8 @@ impl ValueRules {
     }
 
     /// The rules of texts.
-    fn check_text(&self, text: &str, broken: &mut Vec<Broken>) {
+    #[inline]
+    pub(super) fn check_text(&self, text: &str, broken: &mut Vec<Broken>) {
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.texts.contains(text)) {
             broken.push((Rule::Enum, self.allowed_values()));
         }
@@ -192,29 +193,43 @@ impl ValueRules {
         Cell::Boolean(value)
     }
 
-    /// The fast way, for numbers of few digits that break nothing; `None` where only the exact way can
-    /// tell.
+    /// Whether values are held against a schema too.
+    pub(super) fn has_further(&self) -> bool {
+        self.further.is_some()
+    }
+
+    /// Whether only the exact way can tell what a number breaks.
     #[inline]
+    fn needs_exact(&self, number: ShortNumber) -> bool {
+        self.allowed.is_some() || self.precision.is_some_and(|most| number.fraction_digits() > most)
+    }
+
+    /// The fast way, for whole numbers of few digits that break nothing; `None` where only the exact way
+    /// can tell.
+    #[inline]
+    pub(super) fn short_integer(&self, number: ShortNumber) -> Option<i64> {
+        let value = number.integer().filter(|_| !self.needs_exact(number))?;
+        let is_within = self.minimum.as_ref().is_none_or(|bound| bound.integer.is_some_and(|least| least <= value))
+            && self.maximum.as_ref().is_none_or(|bound| bound.integer.is_some_and(|most| value <= most));
+        is_within.then_some(value)
+    }
+
+    /// As [`ValueRules::short_integer`], for float64.
+    #[inline]
+    pub(super) fn short_float(&self, number: ShortNumber) -> Option<f64> {
+        let value = number.exact_float().filter(|_| !self.needs_exact(number))?;
+        let is_within = (self.minimum.as_ref())
+            .is_none_or(|bound| bound.float < value || (bound.is_short && bound.float <= value))
+            && (self.maximum.as_ref())
+                .is_none_or(|bound| value < bound.float || (bound.is_short && value <= bound.float));
+        is_within.then_some(value)
+    }
+
     fn read_short_number(&self, raw: &str) -> Option<Cell> {
         let number = ShortNumber::of_literal(raw.as_bytes())?;
-        if self.allowed.is_some() || self.precision.is_some_and(|most| number.fraction_digits() > most) {
-            return None;
-        }
-        let (minimum, maximum) = (self.minimum.as_ref(), self.maximum.as_ref());
         match self.column_type {
-            ColumnType::Integer => {
-                let value = number.integer()?;
-                let is_within = minimum.is_none_or(|bound| bound.integer.is_some_and(|least| least <= value))
-                    && maximum.is_none_or(|bound| bound.integer.is_some_and(|most| value <= most));
-                is_within.then_some(Cell::Integer(value))
-            }
-            ColumnType::Number => {
-                let value = number.exact_float()?;
-                let is_within = minimum
-                    .is_none_or(|bound| bound.float < value || (bound.is_short && bound.float <= value))
-                    && maximum.is_none_or(|bound| value < bound.float || (bound.is_short && value <= bound.float));
-                is_within.then_some(Cell::Float(value))
-            }
+            ColumnType::Integer => self.short_integer(number).map(Cell::Integer),
+            ColumnType::Number => self.short_float(number).map(Cell::Float),
             _ => None,
         }
     }

@@ -56,17 +56,31 @@ impl Sum {
 
     /// Whether there was a value to add.
     pub(super) fn add(&mut self, cell: &Cell) -> bool {
-        match (self, cell) {
-            (Self::Exact { total, .. }, Cell::Integer(value)) => *total = total.saturating_add(i128::from(*value)),
-            (Self::Exact { total, .. }, Cell::Decimal(value)) => *total = total.saturating_add(*value),
-            (Self::Float { total, lost }, Cell::Float(value)) => {
-                let next = *total + value;
-                *lost += if total.abs() >= value.abs() { (*total - next) + value } else { (value - next) + *total };
-                *total = next;
-            }
+        match (&mut *self, cell) {
+            (Self::Exact { .. }, Cell::Integer(value)) => self.add_exact(i128::from(*value)),
+            (Self::Exact { .. }, Cell::Decimal(value)) => self.add_exact(*value),
+            (Self::Float { .. }, Cell::Float(value)) => self.add_float(*value),
             _ => return false,
         }
         true
+    }
+
+    /// Adds an unscaled value to an exact sum.
+    #[inline]
+    pub(super) fn add_exact(&mut self, value: i128) {
+        if let Self::Exact { total, .. } = self {
+            *total = total.saturating_add(value);
+        }
+    }
+
+    /// Adds to a sum of float64.
+    #[inline]
+    pub(super) fn add_float(&mut self, value: f64) {
+        if let Self::Float { total, lost } = self {
+            let next = *total + value;
+            *lost += if total.abs() >= value.abs() { (*total - next) + value } else { (value - next) + *total };
+            *total = next;
+        }
     }
 
     pub(super) fn text(self) -> Option<String> {

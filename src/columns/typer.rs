@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::cells::Cell;
 use super::data_batch::DataBatch;
+use super::direct_row::{DirectRow, read_last_key};
 use super::extract_hash::{ExtractHash, sha256};
 use super::key_rule::{KeyRule, KeyVerdict};
 use super::plan::DecodePlan;
@@ -32,7 +33,7 @@ pub enum TypedBatch {
 }
 
 /// What became of a window's records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Typed {
     /// All records.
     pub fetched: u64,
@@ -81,6 +82,7 @@ pub struct RejectedSum {
 pub struct RecordTyper {
     plan: Arc<DecodePlan>,
     window: Window,
+    direct: DirectRow,
     judge: RecordJudge,
     keys: KeyRule,
     key_text: String,
@@ -102,6 +104,7 @@ impl RecordTyper {
             .map(|column| (0, if column.requested { Sum::of(column.column_type) } else { Sum::None }))
             .collect();
         Self {
+            direct: DirectRow::default(),
             judge: RecordJudge::default(),
             keys: KeyRule::with_capacity(usize::try_from(expected).unwrap_or_default()),
             key_text: String::new(),
@@ -142,7 +145,7 @@ impl RecordTyper {
         for (offset, (bytes, text)) in (page.first_offset..).zip(page.record_texts()) {
             self.record(offset, RecordText { bytes, text, is_shallow });
             if self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES {
-                batches.push(TypedBatch::Accepted(self.data.finish(&self.plan)?));
+                batches.push(TypedBatch::Accepted(self.data.finish(&self.plan, &mut self.sums)?));
             }
             if self.quarantine.rows() >= BATCH_ROWS || self.quarantine.bytes() >= QUARANTINE_BATCH_BYTES {
                 batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
@@ -157,7 +160,7 @@ impl RecordTyper {
     /// As [`RecordTyper::page`].
     pub fn finish(mut self, batches: &mut Vec<TypedBatch>) -> Result<Typed, ArrowError> {
         if self.data.rows() > 0 {
-            batches.push(TypedBatch::Accepted(self.data.finish(&self.plan)?));
+            batches.push(TypedBatch::Accepted(self.data.finish(&self.plan, &mut self.sums)?));
         }
         if self.quarantine.rows() > 0 {
             batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
@@ -184,6 +187,9 @@ impl RecordTyper {
         if record.len() > self.plan.max_record_bytes {
             return self.reject_long(offset, record);
         }
+        if self.accept_directly(text) {
+            return;
+        }
         let violations = self.judge.judge(text, &self.plan, &self.window);
         let text = text.text.unwrap_or_default();
         if self.judge.has_unknown() {
@@ -209,6 +215,28 @@ impl RecordTyper {
         }
     }
 
+    /// Whether a record is a row, or a duplicate of one, beyond doubt.
+    fn accept_directly(&mut self, text: RecordText<'_>) -> bool {
+        let Some(record) = text.text.filter(|_| text.is_shallow) else { return false };
+        if !self.direct.append(record, &self.plan, &self.window, &mut self.data) {
+            return false;
+        }
+        read_last_key(&self.plan, &self.data, &mut self.key_text);
+        let verdict = self.keys.judge(self.key_text.as_bytes(), text.bytes);
+        match verdict {
+            KeyVerdict::First => {
+                self.typed.accepted += 1;
+                self.data.keep_row(text.bytes.len());
+            }
+            KeyVerdict::Duplicate => {
+                self.typed.duplicates += 1;
+                self.data.take_back_row();
+            }
+            KeyVerdict::Conflict => self.data.take_back_row(),
+        }
+        verdict != KeyVerdict::Conflict
+    }
+
     /// A value outside its rules is a value; one of another type, or in a record that cannot be taken
     /// apart, cannot be read.
     fn add_rejected(&mut self, violations: &[Violation]) {
@@ -225,10 +253,7 @@ impl RecordTyper {
 
     fn accept(&mut self, record: &str) {
         self.typed.accepted += 1;
-        let cells = &self.judge.cells;
-        add_to_sums(&mut self.sums, cells);
-        let unmapped = self.judge.unmapped(record);
-        self.data.append(cells, record, unmapped.as_deref());
+        self.data.append(&self.judge.cells, record, self.judge.unmapped(record));
     }
 
     /// A record that is too long to look into: its beginning is kept, and the hash of all of it.

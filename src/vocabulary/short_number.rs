@@ -1,7 +1,9 @@
 //! Numbers of few digits, the fast way.
 
-/// The longest literal, without its sign, that the fast way reads.
-const SHORT_LITERAL: usize = 32;
+use super::json::number_end;
+
+/// So many digits always fit into 64 bits.
+const SHORT_DIGITS: usize = 19;
 /// Powers of ten that float64 holds exactly.
 const EXACT_POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -23,31 +25,34 @@ pub(crate) struct ShortNumber {
 
 impl ShortNumber {
     /// Reads a literal that is known to follow the JSON grammar; `None` for any but the short ones.
-    #[inline]
     pub(crate) fn of_literal(literal: &[u8]) -> Option<Self> {
-        let (negative, unsigned) = match literal {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, literal),
-        };
-        if unsigned.len() > SHORT_LITERAL {
+        Self::at(literal, 0).filter(|(_, end)| *end == literal.len()).map(|(number, _)| number)
+    }
+
+    /// Reads the number that begins at `at`, which is known to follow the JSON grammar, and where it ends; `None`
+    /// for any but the short ones.
+    #[inline]
+    pub(crate) fn at(bytes: &[u8], at: usize) -> Option<(Self, usize)> {
+        let negative = bytes.get(at) == Some(&b'-');
+        let start = at + usize::from(negative);
+        let mut digits = 0;
+        let mut end = digits_end(bytes, start, &mut digits);
+        let mut exponent = 0;
+        if bytes.get(end) == Some(&b'.') {
+            let point = end;
+            end = digits_end(bytes, point + 1, &mut digits);
+            exponent = -i32::try_from(end - point - 1).ok()?;
+        }
+        // With the point, one more.
+        if end - start > SHORT_DIGITS + usize::from(exponent < 0) {
             return None;
         }
-        let mut digits = 0_u64;
-        let (mut exponent, mut after_point) = (0, 0);
-        for (at, byte) in unsigned.iter().enumerate() {
-            match byte {
-                b'0'..=b'9' => {
-                    digits = digits.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-                    exponent -= after_point;
-                }
-                b'.' => after_point = 1,
-                _ => {
-                    exponent += short_exponent(&unsigned[at + 1..])?;
-                    break;
-                }
-            }
+        if let Some(b'e' | b'E') = bytes.get(end) {
+            let exponent_end = number_end(bytes, at).ok()?;
+            exponent += short_exponent(&bytes[end + 1..exponent_end])?;
+            end = exponent_end;
         }
-        Some(Self { negative, digits, exponent })
+        Some((Self { negative, digits, exponent }, end))
     }
 
     /// The float64 of a number of so few digits that no other float64 is as near, and no other number of
@@ -84,6 +89,20 @@ impl ShortNumber {
         }
         u64::from(exponent.min(0).unsigned_abs())
     }
+}
+
+/// Where digits end that begin at `at`. Those that fit are added to `value`.
+#[inline]
+fn digits_end(bytes: &[u8], at: usize, value: &mut u64) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let count = rest.iter().position(|byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        }
+        digit >= 10
+    });
+    at + count.unwrap_or(rest.len())
 }
 
 /// An exponent of so few digits that it can be added to another.

@@ -35,6 +35,11 @@ impl Window {
         (self.end - TimeDelta::milliseconds(1)).to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
+    /// Whether an instant, in UTC microseconds, lies in the window.
+    pub fn has_timestamp_micros(&self, micros: i64) -> bool {
+        (self.start.timestamp_micros()..self.end.timestamp_micros()).contains(&micros)
+    }
+
     /// The bounds as people and other programs read them.
     pub fn bounds(&self) -> (String, String) {
         let text = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -1,3 +1,4 @@
+mod straight;
 mod structure;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use super::*;
 use crate::registry::{
     CatalogMetric, MetricOverride, MetricStatus, ReportRequest, Selection, StandardColumnRequest, evolve,
 };
+use crate::vocabulary::json::value_end;
 use crate::vocabulary::{AllowedValue, ColumnType, Constraints, ExactNumber, Page, snake_case};
 use crate::window::{Length, Window, of_days};
 
@@ -93,7 +95,7 @@ fn plan_with_duration_from(source: &str, metric: &Metric, unknown_keys: UnknownK
     Arc::new(DecodePlan::compile(request).unwrap())
 }
 
-fn page(records: &[&[u8]]) -> Page {
+fn page(records: &[&[u8]], deepest_record: usize) -> Page {
     let mut body = Vec::new();
     let ranges = records
         .iter()
@@ -103,9 +105,10 @@ fn page(records: &[&[u8]]) -> Page {
             start..body.len()
         })
         .collect();
-    Page::new(0, Bytes::from(body), ranges, usize::MAX)
+    Page::new(0, Bytes::from(body), ranges, deepest_record)
 }
 
+#[derive(Debug, PartialEq)]
 struct Outcome {
     typed: Typed,
     data: Vec<BTreeMap<String, String>>,
@@ -132,10 +135,19 @@ fn rows(batch: &RecordBatch, into: &mut Vec<BTreeMap<String, String>>) {
     }
 }
 
+/// What becomes of records where each is judged, and the same where those that can go straight into the columns.
 fn run(plan: Arc<DecodePlan>, records: &[&[u8]]) -> Outcome {
+    let judged = run_page(Arc::clone(&plan), &page(records, usize::MAX));
+    let depth = |record: &&[u8]| value_end(record, 0).map_or(usize::MAX, |(_, depth)| depth);
+    let straight = run_page(plan, &page(records, records.iter().map(depth).max().unwrap_or_default()));
+    assert_eq!(straight, judged);
+    judged
+}
+
+fn run_page(plan: Arc<DecodePlan>, page: &Page) -> Outcome {
     let mut typer = RecordTyper::new(plan, window(), "America/New_York", 10);
     let mut batches = Vec::new();
-    typer.page(&page(records), &mut batches).unwrap();
+    typer.page(page, &mut batches).unwrap();
     let typed = typer.finish(&mut batches).unwrap();
     let (mut data, mut quarantine) = (Vec::new(), Vec::new());
     for batch in batches {

@@ -48,7 +48,7 @@ fn a_record_nests_64_levels_at_most_whatever_its_page_knows() {
         let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
         let record = format!(r#"{{"id":"a","deep":{open}{close}}}"#);
         for deepest_record in [levels, usize::MAX] {
-            let mut page = page(&[record.as_bytes()]);
+            let mut page = page(&[record.as_bytes()], usize::MAX);
             page.deepest_record = deepest_record;
             let mut typer = RecordTyper::new(plan(&metric, UnknownKeys::Keep), window(), "America/New_York", 1);
             typer.page(&page, &mut Vec::new()).unwrap();

@@ -126,6 +126,12 @@ impl<'a> Walk<'a> {
         Some(start + 1..end - 2)
     }
 
+    /// Whether no member or element comes any more.
+    #[inline]
+    pub fn is_at_end(&self) -> bool {
+        self.bytes.get(skip_whitespace(self.bytes, self.at)) == Some(&self.closer)
+    }
+
     /// To the next element of an array; false past the end.
     ///
     /// # Errors

@@ -22,26 +22,24 @@ pub fn decode_string(raw: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
     Ok(Cow::Owned(text))
 }
 
-/// Appends the text of a string, given what stands between its quotes. After an error `text` ends with
-/// what came before the escape.
+/// Appends the text of a string, given what stands after its opening quote, up to the closing quote or to the
+/// end; how many bytes that took. After an error `text` ends with what came before the escape.
 ///
 /// # Errors
 /// Where an escape names half a surrogate pair.
-pub fn append_decoded(text: &mut String, raw: &str) -> Result<(), LoneSurrogate> {
-    text.reserve(raw.len());
-    let mut rest = raw;
-    loop {
-        // In a string of the grammar only an escape ends a plain run.
-        let (plain, after) = rest.split_at(plain_run(rest.as_bytes()));
-        text.push_str(plain);
-        let (character, after) = match after.as_bytes() {
-            [] => return Ok(()),
-            [b'\\', ..] => decode_escape(&after[1..])?,
-            [other, ..] => (char::from(*other), &after[1..]),
-        };
+#[inline]
+pub fn append_decoded(text: &mut String, raw: &str) -> Result<usize, LoneSurrogate> {
+    let mut at = plain_run(raw.as_bytes());
+    text.push_str(&raw[..at]);
+    // In a string of the grammar only an escape and the closing quote end a plain run.
+    while let Some(b'\\') = raw.as_bytes().get(at) {
+        let (character, after) = decode_escape(&raw[at + 1..])?;
         text.push(character);
-        rest = after;
+        let run = plain_run(after.as_bytes());
+        text.push_str(&after[..run]);
+        at = raw.len() - after.len() + run;
     }
+    Ok(at)
 }
 
 /// The character of an escape, and the text after it.

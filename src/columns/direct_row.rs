@@ -1,0 +1,162 @@
+//! Records as nearly all are, straight into columns: known keys, each once, and every value within its rules. What is
+//! wrong with any other is the judge's to say ([`super::record`]).
+
+use super::cells::{Cell, Cells};
+use super::column_buffer::{ColumnBuffer, Values};
+use super::data_batch::{DataBatch, RowColumn};
+use super::key_order::{KeyOrder, Level, Member};
+use super::key_text::write_key;
+use super::plan::{DecodePlan, PlannedColumn};
+use super::rules::{Broken, SentValue};
+use crate::settings::limits::RECORD_KEYS;
+use crate::vocabulary::ShortNumber;
+use crate::vocabulary::json::{Walk, append_decoded};
+use crate::window::Window;
+
+/// Reads records; what it needs for one is used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct DirectRow {
+    order: KeyOrder,
+    cells: Cells,
+    broken: Vec<Broken>,
+}
+
+/// Where a record's row goes.
+struct Row<'a> {
+    record: &'a str,
+    plan: &'a DecodePlan,
+    columns: &'a mut [RowColumn],
+    number: usize,
+}
+
+impl DirectRow {
+    /// Adds the row of a record that follows the grammar and is not too deep. False, and no row, where the record is
+    /// unusual: it may be one that breaks a rule. The row counts once it is kept ([`DataBatch::keep_row`]).
+    pub(super) fn append(&mut self, record: &str, plan: &DecodePlan, window: &Window, data: &mut DataBatch) -> bool {
+        // A key takes five bytes at least.
+        if record.len() > 5 * RECORD_KEYS {
+            return false;
+        }
+        self.order.begin(plan);
+        let number = data.rows();
+        let mut row = Row { record, plan, columns: data.columns_mut(), number };
+        let appended = self.read_record(&mut row).is_some() && row.end(window).is_some();
+        if !appended {
+            data.take_back_row();
+        }
+        appended
+    }
+
+    fn read_record(&mut self, row: &mut Row<'_>) -> Option<()> {
+        let mut walk = Walk::object(row.record.as_bytes(), 0).ok()?;
+        self.read_members(&mut walk, Level::Top, row)?;
+        (walk.position() == row.record.len()).then_some(())
+    }
+
+    fn read_members(&mut self, walk: &mut Walk<'_>, level: Level, row: &mut Row<'_>) -> Option<()> {
+        let mut previous = level.beginning(row.plan);
+        let mut has_custom = false;
+        while let Some((_, member)) = self.order.next_member(row.record, walk, &mut previous, level, row.plan) {
+            match member {
+                Member::Column(column) => self.read_value(walk, column, row)?,
+                Member::CustomMetrics if !has_custom => {
+                    has_custom = true;
+                    let mut custom = Walk::object(row.record.as_bytes(), walk.position()).ok()?;
+                    self.read_members(&mut custom, Level::Custom, row)?;
+                    walk.go_on(custom.position());
+                }
+                Member::CustomMetrics | Member::Unknown => return None,
+            }
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn read_value(&mut self, walk: &mut Walk<'_>, column: usize, row: &mut Row<'_>) -> Option<()> {
+        let planned = &row.plan.columns[column];
+        let Some(RowColumn::Sent(buffer)) = row.columns.get_mut(column) else { return None };
+        // Else the key comes twice.
+        if buffer.rows() != row.number {
+            return None;
+        }
+        let at = walk.position();
+        let end = match (row.record.as_bytes().get(at)?, &mut buffer.values) {
+            (b'n', _) if planned.required => return None,
+            (b'n', _) => {
+                buffer.push_null();
+                at + "null".len()
+            }
+            (b'"', Values::Text(texts)) if !planned.rules.has_further() => {
+                let end = at + 1 + append_decoded(&mut texts.all, &row.record[at + 1..]).ok()?;
+                planned.rules.check_text(texts.open(), &mut self.broken);
+                texts.end();
+                end + 1
+            }
+            (b'-' | b'0'..=b'9', Values::Float(values)) if !planned.rules.has_further() => {
+                let short = ShortNumber::at(row.record.as_bytes(), at);
+                let short = short.and_then(|(number, end)| Some((planned.rules.short_float(number)?, end)));
+                let Some((value, end)) = short else { return self.read_any(walk, planned, buffer, row.record) };
+                values.push(value);
+                end
+            }
+            (b'-' | b'0'..=b'9', Values::Integer(values)) if !planned.rules.has_further() => {
+                let short = ShortNumber::at(row.record.as_bytes(), at);
+                let short = short.and_then(|(number, end)| Some((planned.rules.short_integer(number)?, end)));
+                let Some((value, end)) = short else { return self.read_any(walk, planned, buffer, row.record) };
+                values.push(value);
+                end
+            }
+            _ => return self.read_any(walk, planned, buffer, row.record),
+        };
+        walk.go_on(end);
+        self.is_unbroken()
+    }
+
+    /// A value of whatever kind, by the judge's own rules.
+    fn read_any(
+        &mut self,
+        walk: &mut Walk<'_>,
+        planned: &PlannedColumn,
+        buffer: &mut ColumnBuffer,
+        record: &str,
+    ) -> Option<()> {
+        let value = walk.value().ok()?;
+        let (start, is_plain) = (value.range.start, value.is_plain);
+        let sent = SentValue { raw: record.get(value.range)?, start, is_plain };
+        self.cells.clear(0);
+        let cell = planned.rules.read(sent, &mut self.cells, &mut self.broken);
+        self.is_unbroken()?;
+        buffer.push(&cell, &self.cells, record);
+        Some(())
+    }
+
+    fn is_unbroken(&mut self) -> Option<()> {
+        let unbroken = self.broken.is_empty();
+        self.broken.clear();
+        unbroken.then_some(())
+    }
+}
+
+impl Row<'_> {
+    /// What the record lacks, and the rules beside those of single values.
+    fn end(&mut self, window: &Window) -> Option<()> {
+        for (column, planned) in self.columns.iter_mut().zip(&self.plan.columns) {
+            match column {
+                RowColumn::Sent(buffer) if buffer.rows() > self.number => {}
+                _ if planned.required => return None,
+                RowColumn::Sent(buffer) => buffer.push_null(),
+                RowColumn::Unmapped | RowColumn::Constant => {}
+            }
+        }
+        match self.plan.time_column.map(|column| self.columns[column].last()) {
+            Some(Cell::Timestamp(micros)) => window.has_timestamp_micros(micros).then_some(()),
+            _ => Some(()),
+        }
+    }
+}
+
+/// The last row's key, as [`write_key`] has it.
+pub(super) fn read_last_key(plan: &DecodePlan, data: &DataBatch, into: &mut String) {
+    let columns = data.columns();
+    write_key(&plan.key, |column| (columns[column].last(), columns[column].last_text()), into);
+}

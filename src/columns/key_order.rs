@@ -1,0 +1,123 @@
+//! Which column comes next: tenants send the keys of all records in one order.
+
+use std::ops::Range;
+
+use super::plan::{CUSTOM_METRICS, DecodePlan, KeyTable};
+use crate::vocabulary::json::{Walk, decode_string};
+
+/// Columns that are tried for a key before it is looked up: the one that usually comes next, and those
+/// behind it, for a record may lack a few.
+const LIKELY_COLUMNS: usize = 4;
+
+/// Where a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Top,
+    Custom,
+}
+
+impl Level {
+    pub(super) const ALL: [Self; 2] = [Self::Top, Self::Custom];
+
+    fn keys(self, plan: &DecodePlan) -> &KeyTable {
+        match self {
+            Self::Top => &plan.top,
+            Self::Custom => &plan.custom,
+        }
+    }
+
+    /// What stands for the column before the level's first.
+    pub(super) fn beginning(self, plan: &DecodePlan) -> usize {
+        match self {
+            Self::Top => plan.columns.len() + 1,
+            Self::Custom => plan.columns.len() + 2,
+        }
+    }
+
+    pub(super) fn pointer(self) -> &'static str {
+        match self {
+            Self::Top => "",
+            Self::Custom => "/customMetrics",
+        }
+    }
+}
+
+/// What a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    /// It fills this column.
+    Column(usize),
+    /// The object of the custom metrics, or what is sent for it.
+    CustomMetrics,
+    /// Nobody asked for it.
+    Unknown,
+}
+
+/// For each column, and each level's beginning, the one whose key came next in an earlier record.
+#[derive(Debug, Default)]
+pub(super) struct KeyOrder {
+    next: Vec<usize>,
+}
+
+impl KeyOrder {
+    /// Makes room for a plan's columns.
+    pub(super) fn begin(&mut self, plan: &DecodePlan) {
+        self.next.resize(Level::Custom.beginning(plan) + 1, 0);
+    }
+
+    /// To the next member's value: its key, and what that is. `previous` is the column of the key before it. `None` past
+    /// the end of the object.
+    #[inline(always)]
+    pub(super) fn next_member(
+        &mut self,
+        record: &str,
+        walk: &mut Walk<'_>,
+        previous: &mut usize,
+        level: Level,
+        plan: &DecodePlan,
+    ) -> Option<(Range<usize>, Member)> {
+        let keys = level.keys(plan);
+        // Keys that this record lacks are stepped over.
+        let mut likely = self.next[*previous];
+        for _ in 0..LIKELY_COLUMNS {
+            if let Some(key) = keys.sent(likely).and_then(|sent| walk.next_key_if(sent.as_bytes())) {
+                *previous = likely;
+                return Some((key, member(likely, plan)));
+            }
+            if walk.is_at_end() {
+                break;
+            }
+            likely = self.next[likely];
+        }
+        let key = walk.next_key().ok()??;
+        let Some(found) = self.column(&record[key.clone()], *previous, keys) else {
+            return Some((key, Member::Unknown));
+        };
+        self.next[*previous] = found;
+        *previous = found;
+        Some((key, member(found, plan)))
+    }
+
+    /// The column of a key that is not sent as keys most often are, say with a space before its colon.
+    fn column(&self, raw: &str, previous: usize, keys: &KeyTable) -> Option<usize> {
+        let mut likely = self.next[previous];
+        for _ in 0..LIKELY_COLUMNS {
+            if keys.sent(likely).is_some_and(|sent| sent[1..sent.len() - 2] == *raw) {
+                return Some(likely);
+            }
+            likely = self.next[likely];
+        }
+        decode_string(raw).ok().and_then(|key| keys.column(&key))
+    }
+}
+
+fn member(column: usize, plan: &DecodePlan) -> Member {
+    if column < plan.columns.len() { Member::Column(column) } else { Member::CustomMetrics }
+}
+
+/// The object of the custom metrics stands for a column of its own, behind all others.
+pub(super) fn insert_custom_metrics(top: &mut KeyTable, columns: usize) {
+    if top.column(CUSTOM_METRICS).is_none() {
+        top.insert(CUSTOM_METRICS, columns);
+    }
+}

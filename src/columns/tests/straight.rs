@@ -1,0 +1,79 @@
+//! Records that go straight into the columns, beside those that the judge takes apart: no difference may be seen.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const KEYS: [&str; 9] = [
+    r#""id""#,
+    r#""startTime""#,
+    r#""duration""#,
+    r#""duration" "#,
+    r#""\u0064uration""#,
+    r#""customMetrics""#,
+    r#""other""#,
+    r#""cm_x""#,
+    r#""customMetrics ""#,
+];
+const VALUES: [&str; 24] = [
+    "null",
+    "true",
+    "{}",
+    "[1]",
+    "0",
+    "-0",
+    "-0.0",
+    "12.50",
+    "1e2",
+    "1E400",
+    "9007199254740993",
+    "-9223372036854775808",
+    "534628.6012046783",
+    "0.12345678901234567890123",
+    r#""""#,
+    r#""a""#,
+    r#""b \"\ud83d\ude00\"""#,
+    r#""\ud800""#,
+    r#""é\t""#,
+    r#""2024-01-01T12:00:00Z""#,
+    r#""2024-01-01T12:00:00.1234567Z""#,
+    r#""2023-01-01T12:00:00Z""#,
+    r#"{"cm_x":1,"cm_x":2}"#,
+    r#"{"cm_x":7 , "cm_y":[{"a":1,"a":1}]}"#,
+];
+
+fn members() -> impl Strategy<Value = String> {
+    let value = || proptest::sample::select(&VALUES[..]);
+    let other = (proptest::sample::select(&KEYS[..]), value()).prop_map(|(key, value)| format!("{key}:{value}"));
+    let custom = value().prop_map(|value| format!(r#""customMetrics":{{"cm_x":{value}}}"#));
+    let id = proptest::sample::select(&["a", "b", "c\\n"][..]).prop_map(|id| format!(r#""id":"{id}""#));
+    let start = Just(r#""startTime": "2024-01-01T12:00:00.5Z""#.to_owned());
+    let duration = (any::<i32>(), 0..4_u32).prop_map(|(value, digits)| format!(r#""duration":{value}.{digits}5"#));
+    prop_oneof![3 => id, 2 => start, 2 => duration, 3 => custom, 1 => other]
+}
+
+fn record() -> impl Strategy<Value = String> {
+    let separator = proptest::sample::select(&[",", " ,\n"][..]);
+    (proptest::collection::vec(members(), 0..6), separator)
+        .prop_map(|(members, separator)| format!("{{{}}}", members.join(separator)))
+}
+
+proptest! {
+    #[test]
+    fn straight_rows_are_those_of_the_judge(
+        records in proptest::collection::vec(record(), 1..12),
+        column_type in proptest::sample::select(&["string", "number", "integer", "boolean", "decimal(9,2)", "date"][..]),
+        (required, minimum) in any::<(bool, bool)>(),
+        quarantine in any::<bool>(),
+    ) {
+        let mut metric = Metric::of(column_type);
+        metric.required = required;
+        if minimum {
+            metric = metric.with(|constraints| constraints.minimum = number("5"));
+        }
+        let unknown_keys = if quarantine { UnknownKeys::Quarantine } else { UnknownKeys::Keep };
+        let records: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
+        let outcome = run(plan(&metric, unknown_keys), &records);
+        prop_assert_eq!(outcome.typed.fetched, records.len() as u64);
+    }
+}
