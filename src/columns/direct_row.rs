@@ -33,8 +33,8 @@ impl DirectRow {
     /// Adds the row of a record that follows the grammar and is not too deep. False, and no row, where the record is
     /// unusual: it may be one that breaks a rule. The row counts once it is kept ([`DataBatch::keep_row`]).
     pub(super) fn append(&mut self, record: &str, plan: &DecodePlan, window: &Window, data: &mut DataBatch) -> bool {
-        // A key takes five bytes at least.
-        if record.len() > 5 * RECORD_KEYS {
+        // Each key fills a column here: no record of another plan can have too many.
+        if plan.columns.len() >= RECORD_KEYS {
             return false;
         }
         self.order.begin(plan);
@@ -50,6 +50,7 @@ impl DirectRow {
     fn read_record(&mut self, row: &mut Row<'_>) -> Option<()> {
         let mut walk = Walk::object(row.record.as_bytes(), 0).ok()?;
         self.read_members(&mut walk, Level::Top, row)?;
+        // A walk that ends early, whatever the reason, has not seen all of the record.
         (walk.position() == row.record.len()).then_some(())
     }
 
@@ -79,40 +80,46 @@ impl DirectRow {
         if buffer.rows() != row.number {
             return None;
         }
-        let at = walk.position();
-        let end = match (row.record.as_bytes().get(at)?, &mut buffer.values) {
-            (b'n', _) if planned.required => return None,
-            (b'n', _) => {
-                buffer.push_null();
-                at + "null".len()
-            }
-            (b'"', Values::Text(texts)) if !planned.rules.has_further() => {
-                let end = at + 1 + append_decoded(&mut texts.all, &row.record[at + 1..]).ok()?;
-                planned.rules.check_text(texts.open(), &mut self.broken);
-                texts.end();
-                end + 1
-            }
-            (b'-' | b'0'..=b'9', Values::Float(values)) if !planned.rules.has_further() => {
-                let short = ShortNumber::at(row.record.as_bytes(), at);
-                let short = short.and_then(|(number, end)| Some((planned.rules.short_float(number)?, end)));
-                let Some((value, end)) = short else { return self.read_any(walk, planned, buffer, row.record) };
-                values.push(value);
-                end
-            }
-            (b'-' | b'0'..=b'9', Values::Integer(values)) if !planned.rules.has_further() => {
-                let short = ShortNumber::at(row.record.as_bytes(), at);
-                let short = short.and_then(|(number, end)| Some((planned.rules.short_integer(number)?, end)));
-                let Some((value, end)) = short else { return self.read_any(walk, planned, buffer, row.record) };
-                values.push(value);
-                end
-            }
-            _ => return self.read_any(walk, planned, buffer, row.record),
+        let Some(end) = self.read_common(row.record, walk.position(), planned, buffer) else {
+            return self.read_any(walk, planned, buffer, row.record);
         };
         walk.go_on(end);
         self.is_unbroken()
     }
 
-    /// A value of whatever kind, by the judge's own rules.
+    /// Adds a value as most are; its end. `None` for any other: [`Self::read_any`] tells whether it breaks a rule.
+    #[inline]
+    fn read_common(
+        &mut self,
+        record: &str,
+        at: usize,
+        planned: &PlannedColumn,
+        buffer: &mut ColumnBuffer,
+    ) -> Option<usize> {
+        let (bytes, rules) = (record.as_bytes(), &planned.rules);
+        match (bytes.get(at)?, &mut buffer.values) {
+            (b'n', _) if !planned.required => {
+                buffer.push_null();
+                Some(at + "null".len())
+            }
+            _ if rules.has_further() => None,
+            (b'"', Values::Text(texts)) => {
+                let closing_quote = at + 1 + append_decoded(&mut texts.all, &record[at + 1..]).ok()?;
+                rules.check_text(texts.open(), &mut self.broken);
+                texts.end();
+                Some(closing_quote + 1)
+            }
+            (b'-' | b'0'..=b'9', Values::Float(values)) => {
+                push_short(values, bytes, at, |number| rules.short_float(number))
+            }
+            (b'-' | b'0'..=b'9', Values::Integer(values)) => {
+                push_short(values, bytes, at, |number| rules.short_integer(number))
+            }
+            _ => None,
+        }
+    }
+
+    /// Adds a value of whatever kind, by the judge's own rules.
     fn read_any(
         &mut self,
         walk: &mut Walk<'_>,
@@ -153,6 +160,19 @@ impl Row<'_> {
             _ => Some(()),
         }
     }
+}
+
+/// Adds the number at `at`, where the fast way can tell that it breaks nothing; its end.
+#[inline]
+fn push_short<T>(
+    values: &mut Vec<T>,
+    bytes: &[u8],
+    at: usize,
+    keep: impl Fn(ShortNumber) -> Option<T>,
+) -> Option<usize> {
+    let (number, end) = ShortNumber::at(bytes, at)?;
+    values.push(keep(number)?);
+    Some(end)
 }
 
 /// The last row's key, as [`write_key`] has it.

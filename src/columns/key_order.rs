@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::plan::{CUSTOM_METRICS, DecodePlan, KeyTable};
+use super::plan::{DecodePlan, KeyTable};
 use crate::vocabulary::json::{Walk, decode_string};
 
 /// Columns that are tried for a key before it is looked up: the one that usually comes next, and those
@@ -113,11 +113,4 @@ impl KeyOrder {
 
 fn member(column: usize, plan: &DecodePlan) -> Member {
     if column < plan.columns.len() { Member::Column(column) } else { Member::CustomMetrics }
-}
-
-/// The object of the custom metrics stands for a column of its own, behind all others.
-pub(super) fn insert_custom_metrics(top: &mut KeyTable, columns: usize) {
-    if top.column(CUSTOM_METRICS).is_none() {
-        top.insert(CUSTOM_METRICS, columns);
-    }
 }

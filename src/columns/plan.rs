@@ -3,7 +3,6 @@
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::key_order::insert_custom_metrics;
 use super::rules::ValueRules;
 use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
 use crate::vocabulary::json::pointer_token;
@@ -78,7 +77,7 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    pub(super) fn insert(&mut self, key: &str, column: usize) {
+    fn insert(&mut self, key: &str, column: usize) {
         self.columns.insert(key.to_owned(), column);
         self.sent.resize(self.sent.len().max(column + 1), None);
         // A key with one of these is never sent as it is.
@@ -118,7 +117,10 @@ impl DecodePlan {
         }
         let key = request.key.iter().filter_map(|source| top.column(source)).collect();
         let time_column = request.time_column.and_then(|source| top.column(source));
-        insert_custom_metrics(&mut top, columns.len());
+        // The object of the custom metrics stands for a column of its own, behind all others.
+        if top.column(CUSTOM_METRICS).is_none() {
+            top.insert(CUSTOM_METRICS, columns.len());
+        }
         Ok(Self {
             schema: data_schema(request.columns),
             registry_version: request.registry_version,

@@ -1,4 +1,4 @@
-mod straight;
+mod direct_row;
 mod structure;
 
 use std::collections::BTreeMap;
@@ -135,12 +135,12 @@ fn rows(batch: &RecordBatch, into: &mut Vec<BTreeMap<String, String>>) {
     }
 }
 
-/// What becomes of records where each is judged, and the same where those that can go straight into the columns.
+/// What becomes of records where each is judged, and the same where those beyond doubt go straight into the columns.
 fn run(plan: Arc<DecodePlan>, records: &[&[u8]]) -> Outcome {
     let judged = run_page(Arc::clone(&plan), &page(records, usize::MAX));
     let depth = |record: &&[u8]| value_end(record, 0).map_or(usize::MAX, |(_, depth)| depth);
-    let straight = run_page(plan, &page(records, records.iter().map(depth).max().unwrap_or_default()));
-    assert_eq!(straight, judged);
+    let direct = run_page(plan, &page(records, records.iter().map(depth).max().unwrap_or_default()));
+    assert_eq!(direct, judged);
     judged
 }
 

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::columns::data_batch::DataBatch;
+use crate::columns::direct_row::DirectRow;
 
 const KEYS: [&str; 9] = [
     r#""id""#,
@@ -58,9 +60,28 @@ fn record() -> impl Strategy<Value = String> {
         .prop_map(|(members, separator)| format!("{{{}}}", members.join(separator)))
 }
 
+/// The judge is for what is unusual: without this test only the count of instructions would tell.
+#[test]
+fn usual_records_are_no_matter_for_the_judge() {
+    fn check(record: &str, expected: bool) {
+        let plan = plan(&Metric::of("decimal(9,2)"), UnknownKeys::Keep);
+        let (mut row, mut data) = (DirectRow::default(), DataBatch::new(&plan, 0));
+        assert_eq!(row.append(record, &plan, &window(), &mut data), expected, "{record}");
+    }
+    check(
+        r#"{"id":"a","startTime":"2024-01-01T12:00:00Z","duration":534628.6012046783,"customMetrics":{"cm_x":1.5}}"#,
+        true,
+    );
+    check(r#"{ "id": "\u00e9", "customMetrics": {"cm_x": null} }"#, true);
+    check(r#"{"customMetrics":{},"duration":-1e2,"id":"a"}"#, true);
+    check(r#"{"id":"a","new":1}"#, false);
+    check(r#"{"id":"a","customMetrics":null}"#, false);
+    check(r#"{"id":"a","id":"a"}"#, false);
+}
+
 proptest! {
     #[test]
-    fn straight_rows_are_those_of_the_judge(
+    fn direct_rows_are_those_of_the_judge(
         records in proptest::collection::vec(record(), 1..12),
         column_type in proptest::sample::select(&["string", "number", "integer", "boolean", "decimal(9,2)", "date"][..]),
         (required, minimum) in any::<(bool, bool)>(),
