@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use bytestring::ByteString;
+use simdutf8::basic::from_utf8;
 
 /// One page of records, as text. The answer that it came in is one JSON text, and so is every
 /// record whose bytes are UTF-8.
@@ -17,20 +17,19 @@ pub struct Page {
     pub records: Vec<Range<usize>>,
     /// How deep containers nest in the deepest of them, at most.
     pub deepest_record: usize,
-    /// The body, where all of it is UTF-8.
-    text: Option<ByteString>,
+    is_utf8: bool,
 }
 
 impl Page {
     /// A page whose records are where they are said to be.
     pub fn new(first_offset: u64, body: Bytes, records: Vec<Range<usize>>, deepest_record: usize) -> Self {
-        let text = ByteString::try_from(body.clone()).ok();
-        Self { first_offset, body, records, deepest_record, text }
+        let is_utf8 = from_utf8(&body).is_ok();
+        Self { first_offset, body, records, deepest_record, is_utf8 }
     }
 
     /// Whether all of it is UTF-8.
     pub fn is_utf8(&self) -> bool {
-        self.text.is_some()
+        self.is_utf8
     }
 
     /// The exact bytes of each record, in order.
@@ -40,12 +39,13 @@ impl Page {
 
     /// The exact bytes of each record, in order, and the same as text where they are UTF-8.
     pub fn record_texts(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> {
-        let whole = self.text.as_deref();
+        // Looked at again, for a page cannot keep a text that borrows from itself.
+        let whole = from_utf8(&self.body).ok();
         self.records.iter().map(move |range| {
             let bytes = &self.body[range.clone()];
             let text = match whole {
                 Some(whole) => whole.get(range.clone()),
-                None => std::str::from_utf8(bytes).ok(),
+                None => from_utf8(bytes).ok(),
             };
             (bytes, text)
         })
