@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use flate2::write::GzDecoder;
 
+use super::spare_buffers::SpareBuffers;
 use crate::settings::limits::{
     BODY_FLOOR_BYTES_PER_SEC, BODY_FLOOR_WINDOW_SECS, INFLATE_RATIO, INFLATE_RATIO_FREE_BYTES, WIRE_BYTES,
 };
@@ -15,6 +16,7 @@ use crate::settings::limits::{
 pub(super) struct Body {
     wire_bytes: usize,
     content: Content,
+    spares: SpareBuffers,
 }
 
 #[derive(Debug)]
@@ -51,20 +53,24 @@ impl Write for Bounded {
 }
 
 impl Body {
-    /// A body in a content encoding, of at most `most` bytes once inflated. `length` is the length
-    /// on the wire, where the headers say it.
+    /// A body in a content encoding, of at most `most` bytes once inflated, in one of the spare buffers. `length` is
+    /// the length on the wire, where the headers say it.
     ///
     /// # Errors
     /// For an encoding that was not asked for.
-    pub(super) fn new(encoding: Option<&str>, length: Option<usize>, most: usize) -> Result<Self, String> {
-        let bounded = |capacity| Bounded { bytes: Vec::with_capacity(capacity), most, earned: 0 };
-        let expected = length.unwrap_or_default().min(WIRE_BYTES);
+    pub(super) fn new(
+        encoding: Option<&str>,
+        length: Option<usize>,
+        most: usize,
+        spares: &SpareBuffers,
+    ) -> Result<Self, String> {
+        let bounded = |length| Bounded { bytes: spares.take(length), most, earned: 0 };
         let content = match encoding.map(str::trim).unwrap_or_default() {
-            "" | "identity" => Content::Plain(bounded(expected)),
-            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(0)))),
+            "" | "identity" => Content::Plain(bounded(length.map(|length| length.min(WIRE_BYTES)))),
+            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(None)))),
             other => return Err(format!("its encoding {other:?} was not asked for")),
         };
-        Ok(Self { wire_bytes: 0, content })
+        Ok(Self { wire_bytes: 0, content, spares: spares.clone() })
     }
 
     /// Takes in what came.
@@ -96,10 +102,10 @@ impl Body {
     /// Where the gzip stream has no end.
     pub(super) fn finish(self) -> Result<Bytes, String> {
         match self.content {
-            Content::Plain(bounded) => Ok(bounded.bytes.into()),
+            Content::Plain(bounded) => Ok(self.spares.share(bounded.bytes)),
             Content::Gzip(_) if self.wire_bytes == 0 => Ok(Bytes::new()),
             Content::Gzip(decoder) => match decoder.finish() {
-                Ok(bounded) => Ok(bounded.bytes.into()),
+                Ok(bounded) => Ok(self.spares.share(bounded.bytes)),
                 // A bound that the last bytes exceeded.
                 Err(error) if error.kind() == io::ErrorKind::Other => Err(error.to_string()),
                 Err(error) => Err(format!("its gzip stream is cut or damaged: {error}")),
@@ -154,7 +160,7 @@ mod tests {
     }
 
     fn read(encoding: Option<&str>, wire: &[u8], most: usize) -> Result<Bytes, String> {
-        let mut body = Body::new(encoding, None, most)?;
+        let mut body = Body::new(encoding, None, most, &SpareBuffers::default())?;
         for chunk in wire.chunks(1000) {
             body.feed(chunk)?;
         }

@@ -16,6 +16,7 @@ use super::answer::{Answer, Setback, judge};
 use super::body::{Body, Slowness};
 use super::client::Surroundings;
 use super::resolver::{GuardedResolver, PrivateAddress};
+use super::spare_buffers::SpareBuffers;
 use crate::settings::TenantSettings;
 use crate::settings::limits::{
     BACKOFF_BASE_MILLIS, BACKOFF_CEILING_SECS, BODY_BYTES, CONNECT_TIMEOUT_SECS, SMALL_BODY_BYTES,
@@ -54,6 +55,8 @@ pub(super) struct Http {
     server_ahead: std::sync::Mutex<Option<TimeDelta>>,
     /// What no message may repeat.
     secrets: std::sync::Mutex<Vec<Secret>>,
+    /// For the bodies of pages.
+    page_buffers: SpareBuffers,
     requests: AtomicU64,
     throttled: AtomicU64,
     retries: AtomicU64,
@@ -87,6 +90,7 @@ impl Http {
             surroundings,
             server_ahead: std::sync::Mutex::new(None),
             secrets: std::sync::Mutex::new(vec![settings.client_secret.clone()]),
+            page_buffers: SpareBuffers::default(),
             requests: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -138,8 +142,10 @@ impl Http {
         if response.status().as_u16() == 429 {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
-        let most = if call == Call::DataDownload { BODY_BYTES } else { SMALL_BODY_BYTES };
-        let answer = self.read_answer(response, most).await?;
+        let answer = match call {
+            Call::DataDownload => self.read_answer(response, BODY_BYTES, &self.page_buffers).await?,
+            _ => self.read_answer(response, SMALL_BODY_BYTES, &SpareBuffers::default()).await?,
+        };
         judge(call, answer, hints.retry_after).map_err(|setback| setback.map_text(|text| self.redacted(text)))
     }
 
@@ -158,13 +164,18 @@ impl Http {
         secrets.iter().fold(text, |text, secret| text.replace(secret.reveal(), "***"))
     }
 
-    async fn read_answer(&self, response: Response, most: usize) -> Result<Answer, Setback> {
+    async fn read_answer(
+        &self,
+        response: Response,
+        most: usize,
+        spares: &SpareBuffers,
+    ) -> Result<Answer, Setback> {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, request_id) = (response.status(), header("x-request-id").or_else(|| header("correlationid")));
         let content_type = header("content-type");
         let length = response.content_length().and_then(|length| usize::try_from(length).ok());
         let refused = |reason: String| Setback::passing(format!("{status} with a body that is refused: {reason}"));
-        let mut body = Body::new(header("content-encoding").as_deref(), length, most).map_err(refused)?;
+        let mut body = Body::new(header("content-encoding").as_deref(), length, most, spares).map_err(refused)?;
         let clock = &self.surroundings.clock;
         let mut slowness = Slowness::new(clock.monotonic());
         let mut chunks = response.bytes_stream();

@@ -11,6 +11,7 @@ mod envelope;
 mod http;
 mod region;
 mod resolver;
+mod spare_buffers;
 mod tenant;
 mod token;
 
