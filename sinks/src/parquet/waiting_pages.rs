@@ -11,7 +11,7 @@ use parquet::arrow::arrow_writer::{PageKey, PageStore, PageStoreArgs, PageStoreF
 use parquet::errors::{ParquetError, Result};
 
 /// The most bytes of pages that wait in memory: small files need no second one.
-const PAGES_IN_MEMORY: usize = 8 << 20;
+const PAGES_IN_MEMORY: usize = 4 << 20;
 
 /// The waiting pages of one Parquet file.
 #[derive(Debug)]
