@@ -1,4 +1,4 @@
-//! The values of one column on their way into a batch; the last rows can be taken back.
+//! The values of one column on their way into a batch; rows can be taken back.
 
 use std::sync::Arc;
 
@@ -60,6 +60,13 @@ impl Texts {
     fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.all.truncate(self.last_end());
+    }
+
+    fn remove(&mut self, row: usize) {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = self.ends.remove(row);
+        self.all.drain(start..end);
+        self.ends[row..].iter_mut().for_each(|later| *later -= end - start);
     }
 
     fn last(&self) -> Option<&str> {
@@ -150,6 +157,23 @@ impl ColumnBuffer {
             Values::Decimal(values) => values.truncate(rows),
             Values::Boolean(values) => values.truncate(rows),
             Values::Date(values) => values.truncate(rows),
+        }
+    }
+
+    /// Removes one row; those after it move up.
+    pub(super) fn remove(&mut self, row: usize) {
+        let at = self.nulls.partition_point(|null| *null < row);
+        if self.nulls.get(at) == Some(&row) {
+            self.nulls.remove(at);
+        }
+        self.nulls[at..].iter_mut().for_each(|later| *later -= 1);
+        match &mut self.values {
+            Values::Text(texts) => texts.remove(row),
+            Values::Float(values) => _ = values.remove(row),
+            Values::Integer(values) | Values::Timestamp(values) => _ = values.remove(row),
+            Values::Decimal(values) => _ = values.remove(row),
+            Values::Boolean(values) => _ = values.remove(row),
+            Values::Date(values) => _ = values.remove(row),
         }
     }
 

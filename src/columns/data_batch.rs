@@ -105,6 +105,17 @@ impl DataBatch {
         self.bytes += bytes;
     }
 
+    /// Removes a row that was kept, of a record of so many bytes.
+    pub(super) fn remove_row(&mut self, row: usize, bytes: usize) {
+        for column in &mut self.columns {
+            if let RowColumn::Sent(buffer) = column {
+                buffer.remove(row);
+            }
+        }
+        self.rows -= 1;
+        self.bytes -= bytes;
+    }
+
     /// Takes back what was added to the columns and not kept.
     pub(super) fn take_back_row(&mut self) {
         for column in &mut self.columns {

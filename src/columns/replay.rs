@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 
 use super::data_batch::DataBatch;
 use super::extract_hash::replay_sha256;
-use super::key_rule::{KeyRule, KeyVerdict};
+use super::key_rule::{KeyRule, KeyVerdict, RecordHash};
 use super::key_text::key_text;
 use super::plan::DecodePlan;
 use super::quarantine_batch::epoch_days;
@@ -119,7 +119,7 @@ impl RejectReplay {
             self.key.clear();
             key_text(&parts, &mut self.key);
             // The exact text of a row is not known any more; it is that of no reject.
-            self.keys.judge(self.key.as_bytes(), b"");
+            self.keys.judge(RecordHash::of(self.key.as_bytes(), b""));
         }
         Ok(kept)
     }
@@ -172,7 +172,7 @@ impl RejectReplay {
             return false;
         }
         self.judge.read_key(&self.plan, record, &mut self.key);
-        match self.keys.judge(self.key.as_bytes(), record.as_bytes()) {
+        match self.keys.judge(RecordHash::of(self.key.as_bytes(), record.as_bytes())) {
             KeyVerdict::First => {
                 self.replayed.accepted += 1;
                 self.data.append(&self.judge.cells, record, self.judge.unmapped(record));

@@ -11,7 +11,7 @@ use super::cells::Cell;
 use super::data_batch::DataBatch;
 use super::direct_row::{DirectRow, read_last_key};
 use super::extract_hash::{ExtractHash, sha256};
-use super::key_rule::{KeyRule, KeyVerdict};
+use super::key_rule::{KeyRule, KeyVerdict, RecordHash};
 use super::plan::DecodePlan;
 use super::quarantine_batch::{QuarantineBatch, epoch_days};
 use super::record::{RecordJudge, RecordText};
@@ -77,6 +77,20 @@ pub struct RejectedSum {
     pub unreadable: u64,
 }
 
+/// Records whose keys are judged together. More would leave the cache before they are hashed.
+const STRETCH_RECORDS: usize = 64;
+
+/// What ended a stretch of records whose rows were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StretchEnd {
+    /// The next record is for the judge.
+    Unusual,
+    /// The stretch or the batch has as many as it may.
+    Full,
+    /// The page has no more.
+    Page,
+}
+
 /// Types the records of one window.
 #[derive(Debug)]
 pub struct RecordTyper {
@@ -86,6 +100,8 @@ pub struct RecordTyper {
     judge: RecordJudge,
     keys: KeyRule,
     key_text: String,
+    /// Of the records of a stretch.
+    hashes: Vec<RecordHash>,
     data: DataBatch,
     quarantine: QuarantineBatch,
     sums: Vec<(u64, Sum)>,
@@ -108,6 +124,7 @@ impl RecordTyper {
             judge: RecordJudge::default(),
             keys: KeyRule::with_capacity(usize::try_from(expected).unwrap_or_default()),
             key_text: String::new(),
+            hashes: Vec::with_capacity(STRETCH_RECORDS),
             data: DataBatch::new(&plan, epoch_days(&window)),
             quarantine: QuarantineBatch::new(window, plan.registry_version),
             rejected_sums: sums.clone(),
@@ -142,16 +159,24 @@ impl RecordTyper {
             xxh3: xxh3_128(page.data()),
         });
         let is_shallow = page.deepest_record <= RECORD_DEPTH;
-        for (offset, (bytes, text)) in (page.first_offset..).zip(page.record_texts()) {
-            self.record(offset, RecordText { bytes, text, is_shallow });
-            if self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES {
+        let texts = page.record_texts().map(|(bytes, text)| RecordText { bytes, text, is_shallow });
+        let mut records = (page.first_offset..).zip(texts);
+        loop {
+            let end = self.append_stretch(records.clone().map(|(_, text)| text));
+            self.settle_stretch(&mut records, batches)?;
+            if end == StretchEnd::Unusual
+                && let Some((offset, text)) = records.next()
+            {
+                self.record(offset, text);
+            }
+            if self.data_is_full() {
                 batches.push(TypedBatch::Accepted(self.data.finish(&self.plan, &mut self.sums)?));
             }
-            if self.quarantine.rows() >= BATCH_ROWS || self.quarantine.bytes() >= QUARANTINE_BATCH_BYTES {
-                batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
+            self.pass_on_rejects(batches)?;
+            if end == StretchEnd::Page {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// The last batches, and what became of all records.
@@ -180,15 +205,88 @@ impl RecordTyper {
         Ok(self.typed)
     }
 
-    fn record(&mut self, offset: u64, text: RecordText<'_>) {
-        let record = text.bytes;
+    fn data_is_full(&self) -> bool {
+        self.data.rows() >= BATCH_ROWS || self.data.bytes() >= DATA_BATCH_BYTES
+    }
+
+    /// After each reject, for the borders of batches must not depend on the tenant's pages.
+    fn pass_on_rejects(&mut self, batches: &mut Vec<TypedBatch>) -> Result<(), ArrowError> {
+        if self.quarantine.rows() >= BATCH_ROWS || self.quarantine.bytes() >= QUARANTINE_BATCH_BYTES {
+            batches.push(TypedBatch::Quarantined(self.quarantine.finish()?));
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of the next records as far as they are beyond doubt but for their keys.
+    fn append_stretch<'a>(&mut self, texts: impl Iterator<Item = RecordText<'a>>) -> StretchEnd {
+        self.hashes.clear();
+        for text in texts {
+            if !self.append_directly(text) {
+                return StretchEnd::Unusual;
+            }
+            if self.hashes.len() == STRETCH_RECORDS || self.data_is_full() {
+                return StretchEnd::Full;
+            }
+        }
+        StretchEnd::Page
+    }
+
+    fn append_directly(&mut self, text: RecordText<'_>) -> bool {
+        let bytes = text.bytes;
+        let is_readable = text.is_shallow && bytes.len() <= self.plan.max_record_bytes;
+        let Some(record) = text.text.filter(|_| is_readable) else { return false };
+        if !self.direct.append(record, &self.plan, &self.window, &mut self.data) {
+            return false;
+        }
+        read_last_key(&self.plan, &self.data, &mut self.key_text);
+        self.data.keep_row(bytes.len());
+        self.hashes.push(RecordHash::of(self.key_text.as_bytes(), bytes));
+        true
+    }
+
+    /// Judges the keys of the rows of a stretch, the next of `records`.
+    fn settle_stretch<'a>(
+        &mut self,
+        records: impl Iterator<Item = (u64, RecordText<'a>)>,
+        batches: &mut Vec<TypedBatch>,
+    ) -> Result<(), ArrowError> {
+        let hashes = std::mem::take(&mut self.hashes);
+        self.keys.fetch(&hashes);
+        let mut row = self.data.rows() - hashes.len();
+        for (hash, (offset, text)) in hashes.iter().zip(records) {
+            self.take_in(text.bytes);
+            let verdict = self.keys.judge(*hash);
+            if verdict == KeyVerdict::First {
+                self.typed.accepted += 1;
+                row += 1;
+                continue;
+            }
+            self.data.remove_row(row, text.bytes.len());
+            if verdict == KeyVerdict::Duplicate {
+                self.typed.duplicates += 1;
+            } else {
+                // What the row was made of, which is beyond doubt, once more as cells.
+                let _none = self.judge.judge(text, &self.plan, &self.window);
+                self.judge.read_key(&self.plan, text.text.unwrap_or_default(), &mut self.key_text);
+                self.reject_conflict(offset, text.bytes);
+                self.pass_on_rejects(batches)?;
+            }
+        }
+        self.hashes = hashes;
+        Ok(())
+    }
+
+    fn take_in(&mut self, record: &[u8]) {
         self.typed.fetched += 1;
         self.hash.record(record);
+    }
+
+    /// Any record, rule by rule.
+    fn record(&mut self, offset: u64, text: RecordText<'_>) {
+        let record = text.bytes;
+        self.take_in(record);
         if record.len() > self.plan.max_record_bytes {
             return self.reject_long(offset, record);
-        }
-        if self.accept_directly(text) {
-            return;
         }
         let violations = self.judge.judge(text, &self.plan, &self.window);
         let text = text.text.unwrap_or_default();
@@ -200,41 +298,21 @@ impl RecordTyper {
             self.add_rejected(&violations);
             return self.reject(offset, record, &violations);
         }
-        match self.keys.judge(self.key_text.as_bytes(), record) {
+        match self.keys.judge(RecordHash::of(self.key_text.as_bytes(), record)) {
             KeyVerdict::First => self.accept(text),
             KeyVerdict::Duplicate => self.typed.duplicates += 1,
-            KeyVerdict::Conflict => {
-                let path = self.plan.key.first().map(|column| self.plan.columns[*column].pointer.as_str());
-                let found = serde_json::to_string(&self.key_text).unwrap_or_default();
-                let expected = "one record a key";
-                let violation =
-                    Violation::new(path.unwrap_or_default(), Rule::DuplicateKey, expected, Some(found.as_bytes()));
-                add_to_sums(&mut self.rejected_sums, &self.judge.cells);
-                self.reject(offset, record, &[violation]);
-            }
+            KeyVerdict::Conflict => self.reject_conflict(offset, record),
         }
     }
 
-    /// Whether a record is a row, or a duplicate of one, beyond doubt.
-    fn accept_directly(&mut self, text: RecordText<'_>) -> bool {
-        let Some(record) = text.text.filter(|_| text.is_shallow) else { return false };
-        if !self.direct.append(record, &self.plan, &self.window, &mut self.data) {
-            return false;
-        }
-        read_last_key(&self.plan, &self.data, &mut self.key_text);
-        let verdict = self.keys.judge(self.key_text.as_bytes(), text.bytes);
-        match verdict {
-            KeyVerdict::First => {
-                self.typed.accepted += 1;
-                self.data.keep_row(text.bytes.len());
-            }
-            KeyVerdict::Duplicate => {
-                self.typed.duplicates += 1;
-                self.data.take_back_row();
-            }
-            KeyVerdict::Conflict => self.data.take_back_row(),
-        }
-        verdict != KeyVerdict::Conflict
+    /// A record that the judge has just found to break nothing, whose key an accepted one has.
+    fn reject_conflict(&mut self, offset: u64, record: &[u8]) {
+        let path = self.plan.key.first().map(|column| self.plan.columns[*column].pointer.as_str());
+        let found = serde_json::to_string(&self.key_text).unwrap_or_default();
+        let expected = "one record a key";
+        let violation = Violation::new(path.unwrap_or_default(), Rule::DuplicateKey, expected, Some(found.as_bytes()));
+        add_to_sums(&mut self.rejected_sums, &self.judge.cells);
+        self.reject(offset, record, &[violation]);
     }
 
     /// A value outside its rules is a value; one of another type, or in a record that cannot be taken

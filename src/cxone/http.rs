@@ -164,12 +164,7 @@ impl Http {
         secrets.iter().fold(text, |text, secret| text.replace(secret.reveal(), "***"))
     }
 
-    async fn read_answer(
-        &self,
-        response: Response,
-        most: usize,
-        spares: &SpareBuffers,
-    ) -> Result<Answer, Setback> {
+    async fn read_answer(&self, response: Response, most: usize, spares: &SpareBuffers) -> Result<Answer, Setback> {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, request_id) = (response.status(), header("x-request-id").or_else(|| header("correlationid")));
         let content_type = header("content-type");

@@ -38,7 +38,7 @@ impl Page {
     }
 
     /// The exact bytes of each record, in order, and the same as text where they are UTF-8.
-    pub fn record_texts(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> {
+    pub fn record_texts(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> + Clone {
         // Looked at again, for a page cannot keep a text that borrows from itself.
         let whole = from_utf8(&self.body).ok();
         self.records.iter().map(move |range| {

@@ -97,4 +97,21 @@ proptest! {
         let outcome = run(plan(&metric, unknown_keys), &records);
         prop_assert_eq!(outcome.typed.fetched, records.len() as u64);
     }
+
+    #[test]
+    fn rows_whose_key_comes_again_are_removed_from_among_the_others(
+        records in proptest::collection::vec((0..200_u32, proptest::option::weighted(0.8, 0..2_u32)), 0..300),
+        column_type in proptest::sample::select(&["string", "number"][..]),
+    ) {
+        let value = |value: u32| if column_type == "string" { format!(r#""text {value}""#) } else { value.to_string() };
+        let record = |(id, metric): &(u32, Option<u32>)| {
+            let metric = metric.map_or_else(|| "null".to_owned(), value);
+            format!(r#"{{"id":"{id}","duration":{id},"customMetrics":{{"cm_x":{metric}}}}}"#)
+        };
+        let records: Vec<String> = records.iter().map(record).collect();
+        let keys: std::collections::BTreeSet<&str> =
+            records.iter().filter_map(|record| record.split(',').next()).collect();
+        let outcome = run(plan(&Metric::of(column_type), UnknownKeys::Keep), &records.iter().map(String::as_bytes).collect::<Vec<_>>());
+        prop_assert_eq!(outcome.typed.accepted, keys.len() as u64);
+    }
 }
