@@ -68,7 +68,7 @@ pub(super) fn start(run_id: uuid::Uuid, variable: &dyn Fn(&str) -> Option<String
     }
     let mut built = |name: &str, problem: String| problems.push(format!("no {name} are exported: {problem}"));
     let resource = resource(run_id, &given);
-    let own_trace = TraceId::from_bytes(xxhash_rust::xxh3::xxh3_128(run_id.as_bytes()).to_be_bytes());
+    let own_trace = TraceId::from_bytes(twox_hash::XxHash3_128::oneshot(run_id.as_bytes()).to_be_bytes());
     let traces = traces.and_then(|exporter| exporter.map_err(|error| built("traces", error.to_string())).ok());
     let metrics = metrics.and_then(|exporter| exporter.map_err(|error| built("metrics", error.to_string())).ok());
     let telemetry = Telemetry {

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use twox_hash::{XxHash3_64, XxHash3_128};
 
 /// What an accepted record is beside those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ pub(super) struct RecordHash {
 
 impl RecordHash {
     pub(super) fn of(key: &[u8], text: &[u8]) -> Self {
-        let wide = xxh3_128(key);
+        let wide = XxHash3_128::oneshot(key);
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of a 128-bit hash")]
         let key = [wide as u64, (wide >> 64) as u64];
-        Self { key, text: xxh3_64(text) }
+        Self { key, text: XxHash3_64::oneshot(text) }
     }
 }
 

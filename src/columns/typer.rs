@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::cells::Cell;
 use super::data_batch::DataBatch;
@@ -156,7 +155,7 @@ impl RecordTyper {
         self.typed.pages.push(TypedPage {
             first_offset: page.first_offset,
             records: page.record_count(),
-            xxh3: xxh3_128(page.data()),
+            xxh3: page.xxh3(),
         });
         let is_shallow = page.deepest_record <= RECORD_DEPTH;
         let texts = page.record_texts().map(|(bytes, text)| RecordText { bytes, text, is_shallow });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use super::address::Call;
 use super::answer::{Answer, Setback, is_html, message_of};
@@ -211,7 +211,7 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
         let texts = page.record_bytes().enumerate();
         let not_utf8: NotUtf8 = texts
             .filter(|(_, text)| std::str::from_utf8(text).is_err())
-            .map(|(index, text)| (index, xxh3_64(text)))
+            .map(|(index, text)| (index, XxHash3_64::oneshot(text)))
             .collect();
         if !not_utf8.is_empty() && not_utf8_before.as_ref() != Some(&not_utf8) {
             let reason = format!("a broken page: {} of its records are not UTF-8", not_utf8.len());

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::cxone::PageAnswer;
 
 /// The pages so far.
@@ -31,7 +29,7 @@ impl WindowChecks {
             return Err(format!("a page begins at {} in the place of {}", answer.page.first_offset, self.delivered));
         }
         // The tenant's own duplicates are single records; a page that comes twice is a fault of paging.
-        if !answer.page.records.is_empty() && !self.pages.insert(xxh3_128(answer.page.data())) {
+        if answer.page.record_count() > 0 && !self.pages.insert(answer.page.xxh3()) {
             return Err(format!("the page at {} is equal to an earlier one", answer.page.first_offset));
         }
         self.delivered += answer.page.record_count();

@@ -9,7 +9,7 @@ use futures::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 use super::checks::WindowChecks;
 use crate::cxone::{PageAnswer, Place, ReportReader};
@@ -231,13 +231,12 @@ impl<R: PageReader> Window<R> {
     /// Takes the first record off a range: it must be the last of the range before.
     fn match_overlap(&self, pages: &mut [PageAnswer]) -> Result<(), Interruption> {
         let Some(first) = pages.first_mut() else { return Ok(()) };
-        let hash = first.page.record_bytes().next().map(xxh3_128);
+        let hash = first.page.record_bytes().next().map(XxHash3_128::oneshot);
         if hash.is_none() || hash != self.last_record {
             let offset = first.page.first_offset;
             return Err(Interruption::Unstable(format!("the record {offset} is another when it is read again")));
         }
-        first.page.records.remove(0);
-        first.page.first_offset += 1;
+        first.page.take_off_first();
         Ok(())
     }
 
@@ -245,7 +244,7 @@ impl<R: PageReader> Window<R> {
         self.checks.page(&answer).map_err(Interruption::Unstable)?;
         self.largest_page = self.largest_page.max(answer.page.body.len() as u64);
         if self.limits.check_overlap {
-            self.last_record = answer.page.record_bytes().last().map(xxh3_128).or(self.last_record);
+            self.last_record = answer.page.record_bytes().last().map(XxHash3_128::oneshot).or(self.last_record);
         }
         self.send(Delivery::Page(answer.page)).await
     }

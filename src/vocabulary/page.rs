@@ -1,9 +1,11 @@
 //! What travels from the source to the typed columns.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use simdutf8::basic::from_utf8;
+use twox_hash::XxHash3_128;
 
 /// One page of records, as text. The answer that it came in is one JSON text, and so is every
 /// record whose bytes are UTF-8.
@@ -14,17 +16,18 @@ pub struct Page {
     /// The answer's body.
     pub body: Bytes,
     /// Where the records are in the body, in their order.
-    pub records: Vec<Range<usize>>,
+    records: Vec<Range<usize>>,
     /// How deep containers nest in the deepest of them, at most.
     pub deepest_record: usize,
     is_utf8: bool,
+    xxh3: OnceLock<u128>,
 }
 
 impl Page {
     /// A page whose records are where they are said to be.
     pub fn new(first_offset: u64, body: Bytes, records: Vec<Range<usize>>, deepest_record: usize) -> Self {
         let is_utf8 = from_utf8(&body).is_ok();
-        Self { first_offset, body, records, deepest_record, is_utf8 }
+        Self { first_offset, body, records, deepest_record, is_utf8, xxh3: OnceLock::new() }
     }
 
     /// Whether all of it is UTF-8.
@@ -51,12 +54,20 @@ impl Page {
         })
     }
 
-    /// From the first record's first byte to the last record's last.
-    pub fn data(&self) -> &[u8] {
-        match (self.records.first(), self.records.last()) {
+    /// XXH3 from the first record's first byte to the last record's last.
+    pub fn xxh3(&self) -> u128 {
+        let data = match (self.records.first(), self.records.last()) {
             (Some(first), Some(last)) => &self.body[first.start..last.end],
             _ => &[],
-        }
+        };
+        *self.xxh3.get_or_init(|| XxHash3_128::oneshot(data))
+    }
+
+    /// Takes off the first record, of those that it has.
+    pub fn take_off_first(&mut self) {
+        self.records.remove(0);
+        self.first_offset += 1;
+        self.xxh3 = OnceLock::new();
     }
 
     /// How many records the page has.

@@ -7,7 +7,7 @@ use cxlake_simulator::truth::Verdict;
 use cxlake_simulator::{CallKind, Effect, Fault};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 use crate::support::faults::status;
 use crate::support::{Lab, tenant};
@@ -51,7 +51,7 @@ struct Multiset(u64, u128);
 impl Multiset {
     fn add(&mut self, text: &str) {
         self.0 += 1;
-        self.1 = self.1.wrapping_add(xxh3_128(text.as_bytes()));
+        self.1 = self.1.wrapping_add(XxHash3_128::oneshot(text.as_bytes()));
     }
 }
 

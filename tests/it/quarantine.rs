@@ -45,7 +45,7 @@ fn tree(folder: &Path) -> BTreeMap<String, u64> {
             files.extend(tree(&path));
         } else {
             let content = std::fs::read(&path).unwrap();
-            files.insert(path.display().to_string(), xxhash_rust::xxh3::xxh3_64(&content));
+            files.insert(path.display().to_string(), twox_hash::XxHash3_64::oneshot(&content));
         }
     }
     files
