@@ -8,7 +8,8 @@ use reqwest::RequestBuilder;
 
 use super::address::Call;
 use super::answer::{Answer, Setback};
-use super::http::{ApiCounts, Http, Tries};
+use super::api_counter::ApiCounter;
+use super::http::{Http, Tries};
 use super::token::TokenCache;
 use crate::settings::TenantSettings;
 use crate::vocabulary::{Clock, Failure, Randomness, SystemClock, SystemRandomness};
@@ -53,9 +54,9 @@ impl Client {
         Ok(Self { http, tokens, settings })
     }
 
-    /// What was asked of the tenant so far.
-    pub fn counts(&self) -> ApiCounts {
-        self.http.counts()
+    /// What is asked of the tenant, by this client and its clones.
+    pub fn counter(&self) -> Arc<ApiCounter> {
+        Arc::clone(&self.http.counter)
     }
 
     pub(super) fn monotonic(&self) -> std::time::Instant {

@@ -1,7 +1,6 @@
 //! One call: paced, tried again where that helps, counted. The only file that names `reqwest`'s
 //! client.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::address::Call;
 use super::answer::{Answer, Setback, judge};
+use super::api_counter::ApiCounter;
 use super::body::{Body, Slowness};
 use super::client::Surroundings;
 use super::resolver::{GuardedResolver, PrivateAddress};
@@ -33,17 +33,6 @@ const LONG_WAIT: Duration = Duration::from_secs(5);
 /// Secrets that are kept out of messages.
 const KEPT_SECRETS: usize = 4;
 
-/// What was asked of the tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ApiCounts {
-    /// All requests.
-    pub requests: u64,
-    /// Answers 429.
-    pub throttled: u64,
-    /// Tries after the first.
-    pub retries: u64,
-}
-
 /// The shared way out: one pace for all tasks.
 #[derive(Debug)]
 pub(super) struct Http {
@@ -57,9 +46,7 @@ pub(super) struct Http {
     secrets: std::sync::Mutex<Vec<Secret>>,
     /// For the bodies of pages.
     page_buffers: SpareBuffers,
-    requests: AtomicU64,
-    throttled: AtomicU64,
-    retries: AtomicU64,
+    pub(super) counter: Arc<ApiCounter>,
 }
 
 impl Http {
@@ -91,9 +78,7 @@ impl Http {
             server_ahead: std::sync::Mutex::new(None),
             secrets: std::sync::Mutex::new(vec![settings.client_secret.clone()]),
             page_buffers: SpareBuffers::default(),
-            requests: AtomicU64::new(0),
-            throttled: AtomicU64::new(0),
-            retries: AtomicU64::new(0),
+            counter: Arc::default(),
         }))
     }
 
@@ -120,17 +105,9 @@ impl Http {
         *self.server_ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
     }
 
-    pub(super) fn counts(&self) -> ApiCounts {
-        ApiCounts {
-            requests: self.requests.load(Ordering::Relaxed),
-            throttled: self.throttled.load(Ordering::Relaxed),
-            retries: self.retries.load(Ordering::Relaxed),
-        }
-    }
-
     /// Sends one request when the pace allows it, and reads its answer whole.
     pub(super) async fn send(&self, call: Call, request: RequestBuilder) -> Result<Answer, Setback> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.counter.add_request();
         // Inflating is ours, for its bounds are.
         let request = request.header(ACCEPT_ENCODING, "gzip");
         let response = request.send().await.map_err(|error| unreachable(call, &error))?;
@@ -140,7 +117,7 @@ impl Http {
         let hints = read_hints(response.headers(), self.surroundings.clock.now().into());
         self.pace.lock().await.heed(call.path(), &hints, self.surroundings.clock.monotonic());
         if response.status().as_u16() == 429 {
-            self.throttled.fetch_add(1, Ordering::Relaxed);
+            self.counter.add_throttled();
         }
         let answer = match call {
             Call::DataDownload => self.read_answer(response, BODY_BYTES, &self.page_buffers).await?,
@@ -236,7 +213,7 @@ impl<'a> Tries<'a> {
             Setback::Unauthorized { reason } => return Err(unauthorized(self.call, &reason)),
             Setback::Passing { reason, throttled, wait } => (reason, throttled, wait),
         };
-        let Http { surroundings, backoff, retries, .. } = self.http;
+        let Http { surroundings, backoff, counter, .. } = self.http;
         let elapsed = surroundings.clock.monotonic().saturating_duration_since(self.started);
         let fraction = surroundings.randomness.fraction();
         // Answers 429 use up none of the tries for failures; both are bounded.
@@ -249,7 +226,7 @@ impl<'a> Tries<'a> {
         };
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(call = self.call.path(), attempt = tries, wait_ms, %reason, "trying again");
-        retries.fetch_add(1, Ordering::Relaxed);
+        counter.add_retry();
         tokio::time::sleep(surroundings.clock.machine_time(wait)).await;
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod address;
 mod answer;
+mod api_counter;
 mod body;
 mod catalog;
 mod client;
@@ -15,8 +16,8 @@ mod spare_buffers;
 mod tenant;
 mod token;
 
+pub use api_counter::{ApiCounter, ApiCounts};
 pub use client::{Client, Surroundings};
 pub use data_download::{PAGE_LOG, PageAnswer, Place, ReportReader, ReportRequest, RequestLabel};
 pub use envelope::{Envelope, split_page};
-pub use http::ApiCounts;
 pub use tenant::{Quota, Tenant};

@@ -1,6 +1,7 @@
 //! Buffers of bodies, used again: a report's pages are of one size, and memory that is fresh from the system costs more
 //! than filling it.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -45,10 +46,14 @@ impl SpareBuffers {
     fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut spares = self.lock();
-        let bytes = spares.iter().map(Vec::capacity).sum::<usize>() + buffer.capacity();
-        if bytes as u64 <= IN_FLIGHT_BYTES {
-            spares.push(buffer);
-        }
+        spares.push(buffer);
+        // The largest fit the most bodies.
+        spares.sort_unstable_by_key(|spare| Reverse(spare.capacity()));
+        let mut bytes = 0;
+        spares.retain(|spare| {
+            bytes += spare.capacity() as u64;
+            bytes <= IN_FLIGHT_BYTES
+        });
     }
 
     /// Buffers are whole whenever a thread ends.
@@ -113,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded() {
+    fn what_waits_is_bounded_and_the_largest_stay() {
         let spares = SpareBuffers::default();
-        let third = usize::try_from(IN_FLIGHT_BYTES).unwrap() / 3;
-        for _ in 0..5 {
-            spares.give_back(Vec::with_capacity(third));
+        let quarter = usize::try_from(IN_FLIGHT_BYTES).unwrap() / 4;
+        for buffer in [10, quarter, quarter, quarter, quarter, quarter, 10, 2 * quarter] {
+            spares.give_back(Vec::with_capacity(buffer));
         }
-        assert_eq!(capacities(&spares).len(), 3);
+        assert_eq!(capacities(&spares), [2 * quarter, quarter, quarter]);
     }
 }

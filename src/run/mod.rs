@@ -163,7 +163,7 @@ async fn run_tenants(
     load::refuse_unusable_warehouses(settings, &reports, environment).await?;
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
-        record.update(|builder| builder.add_client(client.clone()));
+        record.update(|builder| builder.add_tenant(client.counter()));
         let outcome = run_tenant(&preflight, &client, settings, &reports, request, environment, record).await;
         if let Err(failure) = outcome {
             tracing::error!(tenant, error = %failure, "the tenant's reports were not run");

@@ -1,6 +1,7 @@
 //! A run's summary while the run goes on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 use cxlake_sinks::lake::Lake;
@@ -11,7 +12,7 @@ use super::summary::{
     ApiSummary, ErrorSummary, LoadStatus, RowSummary, RunStatus, SUMMARY_FORMAT, Summary, WarehouseLoad, WindowBounds,
     WindowFailure, WindowOutcome, WindowStatus, WindowSummary,
 };
-use crate::cxone::Client;
+use crate::cxone::ApiCounter;
 use crate::registry::Column;
 use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally};
 use crate::window::Window;
@@ -30,7 +31,8 @@ pub(super) struct SummaryBuilder {
     drift: Vec<DriftEvent>,
     /// By tenant.
     warnings: Vec<(String, String)>,
-    clients: Vec<Client>,
+    /// By tenant, what is asked of its API.
+    counters: Vec<Arc<ApiCounter>>,
     in_progress: Option<usize>,
     failures: Vec<Failure>,
 }
@@ -45,7 +47,7 @@ impl SummaryBuilder {
             details: Vec::new(),
             drift: Vec::new(),
             warnings: Vec::new(),
-            clients: Vec::new(),
+            counters: Vec::new(),
             in_progress: None,
             failures: Vec::new(),
         }
@@ -179,14 +181,14 @@ impl SummaryBuilder {
         [self.warnings.clone(), self.lonely_empty_windows()].concat()
     }
 
-    /// A client whose calls count, also those that are still made.
-    pub(super) fn add_client(&mut self, client: Client) {
-        self.clients.push(client);
+    /// A tenant whose calls count, also those that are still made.
+    pub(super) fn add_tenant(&mut self, counter: Arc<ApiCounter>) {
+        self.counters.push(counter);
     }
 
     /// Whether the run is of more than one tenant.
     pub(super) fn has_several_tenants(&self) -> bool {
-        self.clients.len() > 1
+        self.counters.len() > 1
     }
 
     /// A window is being read.
@@ -195,7 +197,7 @@ impl SummaryBuilder {
     }
 
     fn api(&self) -> ApiSummary {
-        self.clients.iter().map(Client::counts).fold(ApiSummary::default(), |sum, counts| ApiSummary {
+        self.counters.iter().map(|counter| counter.counts()).fold(ApiSummary::default(), |sum, counts| ApiSummary {
             requests: sum.requests + counts.requests,
             throttled: sum.throttled + counts.throttled,
             retries: sum.retries + counts.retries,

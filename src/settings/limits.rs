@@ -54,7 +54,8 @@ pub const INFLATE_RATIO_FREE_BYTES: usize = 1 << 20;
 pub const BODY_FLOOR_BYTES_PER_SEC: usize = 10_000;
 /// Over how long the floor is measured, and the longest pause in a body.
 pub const BODY_FLOOR_WINDOW_SECS: u64 = 30;
-/// Bytes of all pages in flight: with larger pages fewer are asked for at the same time.
+/// Bytes of all pages in flight: with larger pages fewer are asked for at the same time. Also the most that the buffers
+/// of pages take that wait to be used again.
 pub const IN_FLIGHT_BYTES: u64 = 128 << 20;
 /// What is kept of a record that is too long: enough to see what it is.
 pub const LONG_RECORD_KEPT_BYTES: usize = 64 << 10;
