@@ -105,8 +105,9 @@ impl DataBatch {
         self.bytes += bytes;
     }
 
-    /// Removes a row that was kept, of a record of so many bytes.
+    /// Removes a row that was kept, of a record of so many bytes; neither it nor any after it has an `_unmapped`.
     pub(super) fn remove_row(&mut self, row: usize, bytes: usize) {
+        debug_assert!(self.unmapped.last().is_none_or(|(last, _)| *last < row));
         for column in &mut self.columns {
             if let RowColumn::Sent(buffer) = column {
                 buffer.remove(row);

@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 /// Changes whenever what is written from the same records changes.
 const FORMAT_VERSION: u32 = 3;
 
+/// The same for what a replay writes from the same window and rules.
+const REPLAY_VERSION: u32 = 2;
+
 /// Bytes that are hashed at once: whole subtrees of BLAKE3, several of its 1 KiB chunks side by side, and still in
 /// the cache.
 const HASHED_AT_ONCE: usize = 64 << 10;
@@ -60,7 +63,7 @@ impl ExtractHash {
 /// over every record) and the rules that they were tried under. It is never that of an extract, so
 /// a later run of the window replaces it.
 pub(super) fn replay_sha256(extract_sha256: &str, registry_version: u32, rules: &str) -> String {
-    sha256(format!("cxlake replay {FORMAT_VERSION}\n{extract_sha256}\n{registry_version}\n{rules}\n").as_bytes())
+    sha256(format!("cxlake replay {REPLAY_VERSION}\n{extract_sha256}\n{registry_version}\n{rules}\n").as_bytes())
 }
 
 /// The hash of a text, in lower-case hex.

@@ -265,7 +265,8 @@ impl RecordTyper {
                 self.typed.duplicates += 1;
             } else {
                 // What the row was made of, which is beyond doubt, once more as cells.
-                let _none = self.judge.judge(text, &self.plan, &self.window);
+                let violations = self.judge.judge(text, &self.plan, &self.window);
+                debug_assert!(violations.is_empty());
                 self.judge.read_key(&self.plan, text.text.unwrap_or_default(), &mut self.key_text);
                 self.reject_conflict(offset, text.bytes);
                 self.pass_on_rejects(batches)?;

@@ -79,6 +79,39 @@ fn usual_records_are_no_matter_for_the_judge() {
     check(r#"{"id":"a","id":"a"}"#, false);
 }
 
+/// Batches are borders in the files, so they must not tell how the tenant cut its pages, nor which way a record went.
+#[test]
+fn batches_end_after_the_same_records_however_pages_are_cut() {
+    let records: Vec<String> = (0..20_000)
+        .map(|number| match number % 97 {
+            // The key of an earlier record: with its text, and with another.
+            10 => format!(r#"{{"id":"{}","duration":1}}"#, number - 10),
+            20 => format!(r#"{{"id":"{}","duration":2}}"#, number - 20),
+            30 => format!(r#"{{"id":"{number}","duration":1,"new":true}}"#),
+            40 => r#"{"duration":1}"#.to_owned(),
+            _ => format!(r#"{{"id":"{number}","duration":1}}"#),
+        })
+        .collect();
+    let records: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
+    let batches = |page_records: usize, deepest: usize| {
+        let plan = plan(&Metric::of("string"), UnknownKeys::Keep);
+        let mut typer = RecordTyper::new(plan, window(), "America/New_York", 10);
+        let mut batches = Vec::new();
+        records.chunks(page_records).for_each(|records| typer.page(&page(records, deepest), &mut batches).unwrap());
+        let _typed = typer.finish(&mut batches).unwrap();
+        let accepted = batches.into_iter().filter_map(|batch| match batch {
+            TypedBatch::Accepted(batch) => Some(batch),
+            TypedBatch::Quarantined(_) => None,
+        });
+        accepted.collect::<Vec<_>>()
+    };
+    let judged = batches(20_000, usize::MAX);
+    assert_eq!(judged.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8192, 8192, 2997]);
+    for page_records in [1, 63, 1000, 8192, 20_000] {
+        assert!(batches(page_records, 1) == judged, "{page_records}");
+    }
+}
+
 proptest! {
     #[test]
     fn direct_rows_are_those_of_the_judge(
