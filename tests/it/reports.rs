@@ -7,7 +7,7 @@ use cxlake_simulator::{CallKind, Fault};
 use serde_json::{Value, json};
 
 use crate::support::faults::{small, status};
-use crate::support::{Lab, python, tenant};
+use crate::support::{Lab, Outcome, python, slow_down, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -22,6 +22,25 @@ fn kept(lab: &Lab) -> Vec<(Value, String)> {
         (serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap(), page)
     })
     .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_holds_up_what_comes_before_it_and_the_report_says_so() {
+    const BYTES_PER_SECOND: u64 = 2 << 20;
+    let mut lab = Lab::start(tenant(100_000)).await;
+    // Small row groups reach the disk while the window is read.
+    lab.add("[lake.parquet]\nrow_group_rows = 2000\n");
+    let temporary = lab.folder().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut run = lab.command(&RUN);
+    slow_down(run.env("TMPDIR", &temporary), &temporary, BYTES_PER_SECOND);
+    Outcome::of(run).expect(0);
+    lab.compare_day(&lab.lake(), "2024-01-01", false);
+    let (report, _) = &kept(&lab)[0];
+    let milliseconds = |stage: &str| report["details"][0]["stages"][stage].as_u64().unwrap();
+    for (work, wait) in [("typing", "typing_waits_for_writing"), ("fetching", "fetching_waits_for_typing")] {
+        assert!(milliseconds(wait) > milliseconds(work), "{}", report["details"][0]["stages"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

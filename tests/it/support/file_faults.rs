@@ -38,6 +38,14 @@ impl FileFault {
     }
 }
 
+/// Lets a command's writes below a folder take as long as on a disk of that speed.
+pub(crate) fn slow_down(command: &mut Command, below: &Path, bytes_per_second: u64) {
+    command
+        .env("LD_PRELOAD", library())
+        .env("FILE_FAULTS_BELOW", below)
+        .env("FILE_FAULTS_BYTES_PER_SECOND", bytes_per_second.to_string());
+}
+
 /// How many changes a command makes below a folder.
 pub(crate) fn count_changes(mut command: Command, below: &Path) -> u64 {
     let count = below.with_extension("count");

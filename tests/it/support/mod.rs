@@ -15,7 +15,7 @@ mod warehouses;
 mod webhook;
 mod window;
 
-pub(crate) use file_faults::{FileFault, count_changes};
+pub(crate) use file_faults::{FileFault, count_changes, slow_down};
 pub(crate) use here::{FastClock, run_here};
 pub(crate) use lab::{Lab, Outcome, Running, complaint, tenant};
 pub(crate) use names::PrivateNames;
