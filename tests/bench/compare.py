@@ -61,8 +61,8 @@ url = "{lake}"
 ALL_REJECTED = "[reports.calls.policy]\nmax_quarantined_percent = 100.0\n"
 
 
-# Records whose pages the tenant keeps, so that all rounds but the first are spared its work.
-KEPT_RECORDS = 5_000_000
+# Values whose pages the tenant keeps, so that all rounds but the first are spared its work: some gigabytes of text.
+KEPT_VALUES = 100_000_000
 
 
 class Tenant:
@@ -237,7 +237,8 @@ def main():
     results, failed = {name: [] for name in names}, {}
     names_of_settings = ("extra_metrics", "bad_every", "bad_rules", "gzip", "plain_numbers")
     settings = {name: getattr(arguments, name) for name in names_of_settings}
-    settings["keep_pages"] = arguments.records * arguments.days <= KEPT_RECORDS
+    values = arguments.records * arguments.days * (20 + arguments.extra_metrics)
+    settings["keep_pages"] = values <= KEPT_VALUES
     with tempfile.TemporaryDirectory() as pages, Tenant(arguments.binaries, arguments.records, **settings) as tenant:
         pages = Path(pages)
         reads_files = any(PEERS[name][1] == "files" for name in names if name in PEERS)
