@@ -48,13 +48,10 @@ impl KeyRule {
     /// Brings what [`KeyRule::judge`] will look at into the cache, for all of the records at once: the table of a million
     /// keys is memory that no cache holds, and to wait for each part of it in turn takes longer than all else here.
     pub(super) fn fetch(&self, records: &[RecordHash]) {
-        let is_known =
-            |record: &&RecordHash| self.table.find(record.key[0], |index| self.has_key(*index, record)).is_some();
+        let is_known = |record: &&RecordHash| {
+            self.table.find(record.key[0], |index| self.seen[*index as usize].key == record.key).is_some()
+        };
         let _known = std::hint::black_box(records.iter().filter(is_known).count());
-    }
-
-    fn has_key(&self, index: u32, record: &RecordHash) -> bool {
-        self.seen[index as usize].key == record.key
     }
 
     pub(super) fn judge(&mut self, record: RecordHash) -> KeyVerdict {

@@ -180,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn the_buffer_of_a_body_is_left_for_the_next() {
+        let text = b"hello ".repeat(1000);
+        for (encoding, wire) in [(None, text.clone()), (Some("gzip"), gzip(&text))] {
+            let spares = SpareBuffers::default();
+            let mut body = Body::new(encoding, Some(wire.len()), 1 << 20, &spares).unwrap();
+            body.feed(&wire).unwrap();
+            assert_eq!(body.finish().unwrap(), text);
+            assert!(spares.take(None).capacity() >= text.len(), "{encoding:?}");
+        }
+    }
+
+    #[test]
     fn bodies_are_bounded_in_size_and_ratio() {
         let text = vec![b' '; 10_000];
         assert_eq!(read(None, &text, 9_999), Err("it is longer than 9999 bytes".to_owned()));

@@ -92,6 +92,9 @@ fn batches_end_after_the_same_records_however_pages_are_cut() {
             _ => format!(r#"{{"id":"{number}","duration":1}}"#),
         })
         .collect();
+    // Then the keys of earlier records with other texts, more than a batch of rejects holds.
+    let conflicts = (0..9_000).map(|number| format!(r#"{{"id":"{}","duration":{number}}}"#, number % 10));
+    let records: Vec<String> = records.into_iter().chain(conflicts).collect();
     let records: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
     let batches = |page_records: usize, deepest: usize| {
         let plan = plan(&Metric::of("string"), UnknownKeys::Keep);
@@ -99,16 +102,22 @@ fn batches_end_after_the_same_records_however_pages_are_cut() {
         let mut batches = Vec::new();
         records.chunks(page_records).for_each(|records| typer.page(&page(records, deepest), &mut batches).unwrap());
         let _typed = typer.finish(&mut batches).unwrap();
-        let accepted = batches.into_iter().filter_map(|batch| match batch {
-            TypedBatch::Accepted(batch) => Some(batch),
-            TypedBatch::Quarantined(_) => None,
-        });
-        accepted.collect::<Vec<_>>()
+        let (mut accepted, mut quarantined) = (Vec::new(), Vec::new());
+        for batch in batches {
+            match batch {
+                TypedBatch::Accepted(batch) => accepted.push(batch),
+                TypedBatch::Quarantined(batch) => quarantined.push(batch),
+            }
+        }
+        (accepted, quarantined)
     };
-    let judged = batches(20_000, usize::MAX);
-    assert_eq!(judged.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8192, 8192, 2997]);
-    for page_records in [1, 63, 1000, 8192, 20_000] {
-        assert!(batches(page_records, 1) == judged, "{page_records}");
+    let judged = batches(29_000, usize::MAX);
+    let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>();
+    assert_eq!((rows(&judged.0), rows(&judged.1)), (vec![8192, 8192, 2997], vec![8192, 1219]));
+    for page_records in [1, 63, 1000, 8192, 29_000] {
+        let direct = batches(page_records, 1);
+        // The places of rejects are those in the pages, so their rows differ.
+        assert!(direct.0 == judged.0 && rows(&direct.1) == rows(&judged.1), "{page_records}");
     }
 }
 
