@@ -35,16 +35,32 @@ pub(super) enum Values {
 }
 
 /// Texts one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Texts {
     /// All of them, and at the end what [`Texts::end`] will make a text.
     pub(super) all: String,
-    ends: Vec<usize>,
+    /// Where each begins, and at last where the last one ends.
+    offsets: Vec<i32>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { all: String::new(), offsets: vec![0] }
+    }
 }
 
 impl Texts {
+    fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Where a row begins.
+    fn start(&self, row: usize) -> usize {
+        self.offsets.get(row).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default()
+    }
+
     fn last_end(&self) -> usize {
-        self.ends.last().copied().unwrap_or_default()
+        self.start(self.rows())
     }
 
     /// What was appended to [`Texts::all`] since the last text ended.
@@ -54,33 +70,33 @@ impl Texts {
 
     /// Makes a text of what was appended to [`Texts::all`] since the last one.
     pub(super) fn end(&mut self) {
-        self.ends.push(self.all.len());
+        // A batch's records are far shorter together. If they were not, Arrow would refuse an offset behind the texts' end.
+        self.offsets.push(i32::try_from(self.all.len()).unwrap_or(i32::MAX));
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.ends.truncate(rows);
+        self.offsets.truncate(rows + 1);
         self.all.truncate(self.last_end());
     }
 
     fn remove(&mut self, row: usize) {
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let end = self.ends.remove(row);
-        self.all.drain(start..end);
-        self.ends[row..].iter_mut().for_each(|later| *later -= end - start);
+        self.all.drain(self.start(row)..self.start(row + 1));
+        let removed = self.offsets[row + 1] - self.offsets.remove(row);
+        self.offsets[row..].iter_mut().for_each(|later| *later -= removed);
     }
 
     fn last(&self) -> Option<&str> {
-        let (_, before) = self.ends.split_last()?;
-        self.all.get(before.last().copied().unwrap_or_default()..self.last_end())
+        let row = self.rows().checked_sub(1)?;
+        self.all.get(self.start(row)..self.start(row + 1))
     }
 
+    /// The next batch is like this one: room for it at once spares copies while it grows.
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
         let all = std::mem::take(&mut self.all);
-        let offset = |end: &usize| i32::try_from(*end).map_err(|_| ArrowError::OffsetOverflowError(*end));
-        let offsets: Result<Vec<i32>, ArrowError> = std::iter::once(&0).chain(&self.ends).map(offset).collect();
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets?));
-        self.ends.clear();
-        self.all = String::with_capacity(all.len());
+        self.all.reserve_exact(all.len());
+        let mut offsets = Vec::with_capacity(self.offsets.len());
+        offsets.push(0);
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, offsets)));
         Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(all.into_bytes()), nulls)?))
     }
 }
@@ -102,7 +118,7 @@ impl ColumnBuffer {
     #[inline]
     pub(super) fn rows(&self) -> usize {
         match &self.values {
-            Values::Text(texts) => texts.ends.len(),
+            Values::Text(texts) => texts.rows(),
             Values::Float(values) => values.len(),
             Values::Integer(values) | Values::Timestamp(values) => values.len(),
             Values::Decimal(values) => values.len(),

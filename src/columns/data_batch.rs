@@ -168,11 +168,8 @@ fn sparse_texts(texts: Vec<(usize, String)>, rows: usize) -> ArrayRef {
 
 fn row_column(column: &PlannedColumn) -> RowColumn {
     match column.origin {
-        ColumnOrigin::ReportDate | ColumnOrigin::SchemaVersion => RowColumn::Constant,
+        _ if column.is_filled() => RowColumn::Sent(ColumnBuffer::new(column.column_type)),
         ColumnOrigin::Unmapped => RowColumn::Unmapped,
-        ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric if column.requested => {
-            RowColumn::Sent(ColumnBuffer::new(column.column_type))
-        }
-        ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric => RowColumn::Constant,
+        _ => RowColumn::Constant,
     }
 }

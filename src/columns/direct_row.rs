@@ -1,22 +1,27 @@
 //! Records as nearly all are, straight into columns: known keys, each once, and every value within its rules. What is
 //! wrong with any other is the judge's to say ([`super::record`]).
 
+use std::ops::Range;
+
 use super::cells::{Cell, Cells};
 use super::column_buffer::{ColumnBuffer, Values};
 use super::data_batch::{DataBatch, RowColumn};
 use super::key_order::{KeyOrder, Level, Member};
 use super::key_text::write_key;
+use super::moment::usual_timestamp;
 use super::plan::{DecodePlan, PlannedColumn};
 use super::rules::{Broken, SentValue};
 use crate::settings::limits::RECORD_KEYS;
 use crate::vocabulary::ShortNumber;
 use crate::vocabulary::json::{Walk, append_decoded};
-use crate::window::Window;
 
 /// Reads records; what it needs for one is used again for the next.
 #[derive(Debug, Default)]
 pub(super) struct DirectRow {
     order: KeyOrder,
+    /// For each column the number of the record that last had it.
+    seen_in: Vec<u64>,
+    record_number: u64,
     cells: Cells,
     broken: Vec<Broken>,
 }
@@ -26,21 +31,30 @@ struct Row<'a> {
     record: &'a str,
     plan: &'a DecodePlan,
     columns: &'a mut [RowColumn],
-    number: usize,
+    /// The columns that have a value of it.
+    filled: usize,
 }
 
 impl DirectRow {
-    /// Adds the row of a record that follows the grammar and is not too deep. False, and no row, where the record is
-    /// unusual: it may be one that breaks a rule. The row counts once it is kept ([`DataBatch::keep_row`]).
-    pub(super) fn append(&mut self, record: &str, plan: &DecodePlan, window: &Window, data: &mut DataBatch) -> bool {
+    /// Adds the row of a record that follows the grammar and is not too deep, whose time must be one of `instants`, in UTC
+    /// microseconds. False, and no row, where the record is unusual: it may be one that breaks a rule. The row counts once
+    /// it is kept ([`DataBatch::keep_row`]).
+    pub(super) fn append(
+        &mut self,
+        record: &str,
+        plan: &DecodePlan,
+        instants: &Range<i64>,
+        data: &mut DataBatch,
+    ) -> bool {
         // Each key fills a column here: no record of another plan can have too many.
         if plan.columns.len() >= RECORD_KEYS {
             return false;
         }
         self.order.begin(plan);
-        let number = data.rows();
-        let mut row = Row { record, plan, columns: data.columns_mut(), number };
-        let appended = self.read_record(&mut row).is_some() && row.end(window).is_some();
+        self.seen_in.resize(plan.columns.len(), 0);
+        self.record_number += 1;
+        let mut row = Row { record, plan, columns: data.columns_mut(), filled: 0 };
+        let appended = self.read_record(&mut row).is_some() && self.end(&mut row, instants).is_some();
         if !appended {
             data.take_back_row();
         }
@@ -76,10 +90,10 @@ impl DirectRow {
     fn read_value(&mut self, walk: &mut Walk<'_>, column: usize, row: &mut Row<'_>) -> Option<()> {
         let planned = &row.plan.columns[column];
         let Some(RowColumn::Sent(buffer)) = row.columns.get_mut(column) else { return None };
-        // Else the key comes twice.
-        if buffer.rows() != row.number {
+        if std::mem::replace(&mut self.seen_in[column], self.record_number) == self.record_number {
             return None;
         }
+        row.filled += 1;
         let Some(end) = self.read_common(row.record, walk.position(), planned, buffer) else {
             return self.read_any(walk, planned, buffer, row.record);
         };
@@ -115,6 +129,17 @@ impl DirectRow {
             (b'-' | b'0'..=b'9', Values::Integer(values)) => {
                 push_short(values, bytes, at, |number| rules.short_integer(number))
             }
+            (b'"', Values::Timestamp(values)) => {
+                let (micros, length) = usual_timestamp(&bytes[at + 1..])?;
+                let closing_quote = at + 1 + length;
+                // Any other text may be a timestamp all the same.
+                if bytes.get(closing_quote) != Some(&b'"') {
+                    return None;
+                }
+                rules.check_text(&record[at + 1..closing_quote], &mut self.broken);
+                values.push(micros);
+                Some(closing_quote + 1)
+            }
             _ => None,
         }
     }
@@ -137,28 +162,28 @@ impl DirectRow {
         Some(())
     }
 
+    /// What the record lacks, and the rules beside those of single values.
+    fn end(&self, row: &mut Row<'_>, instants: &Range<i64>) -> Option<()> {
+        if row.plan.filled != Some(row.filled) {
+            for ((column, planned), seen_in) in row.columns.iter_mut().zip(&row.plan.columns).zip(&self.seen_in) {
+                match column {
+                    _ if *seen_in == self.record_number => {}
+                    _ if planned.required => return None,
+                    RowColumn::Sent(buffer) => buffer.push_null(),
+                    RowColumn::Unmapped | RowColumn::Constant => {}
+                }
+            }
+        }
+        match row.plan.time_column.map(|column| row.columns[column].last()) {
+            Some(Cell::Timestamp(micros)) => instants.contains(&micros).then_some(()),
+            _ => Some(()),
+        }
+    }
+
     fn is_unbroken(&mut self) -> Option<()> {
         let unbroken = self.broken.is_empty();
         self.broken.clear();
         unbroken.then_some(())
-    }
-}
-
-impl Row<'_> {
-    /// What the record lacks, and the rules beside those of single values.
-    fn end(&mut self, window: &Window) -> Option<()> {
-        for (column, planned) in self.columns.iter_mut().zip(&self.plan.columns) {
-            match column {
-                RowColumn::Sent(buffer) if buffer.rows() > self.number => {}
-                _ if planned.required => return None,
-                RowColumn::Sent(buffer) => buffer.push_null(),
-                RowColumn::Unmapped | RowColumn::Constant => {}
-            }
-        }
-        match self.plan.time_column.map(|column| self.columns[column].last()) {
-            Some(Cell::Timestamp(micros)) => window.has_timestamp_micros(micros).then_some(()),
-            _ => Some(()),
-        }
     }
 }
 

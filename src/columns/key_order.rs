@@ -102,7 +102,7 @@ impl KeyOrder {
     fn column(&self, raw: &str, previous: usize, keys: &KeyTable) -> Option<usize> {
         let mut likely = self.next[previous];
         for _ in 0..LIKELY_COLUMNS {
-            if keys.sent(likely).is_some_and(|sent| sent[1..sent.len() - 2] == *raw) {
+            if keys.sent(likely).is_some_and(|sent| sent[2..sent.len() - 2] == *raw) {
                 return Some(likely);
             }
             likely = self.next[likely];

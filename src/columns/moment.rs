@@ -43,6 +43,35 @@ pub(super) fn timestamp_micros(text: &str) -> Result<i64, NoTimestamp> {
     Ok((i64::from(days) * 86_400 + seconds - offset) * 1_000_000 + micros)
 }
 
+/// The same of what a text begins with, where that is written as most tenants do: upper-case letters, no more than six
+/// digits of a second, and `Z`; and its length. `None` for any other, which may be a timestamp too.
+pub(super) fn usual_timestamp(text: &[u8]) -> Option<(i64, usize)> {
+    let (head, rest) = text.split_first_chunk::<19>()?;
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', clock @ ..] = *head else { return None };
+    let [h0, h1, b':', n0, n1, b':', s0, s1] = clock else { return None };
+    let year = digits(&[y0, y1, y2, y3])?;
+    let [month, day, hour, minute, second] = [[m0, m1], [d0, d1], [h0, h1], [n0, n1], [s0, s1]].map(two_digits);
+    let days = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month?, day?)?.to_epoch_days();
+    let seconds = seconds_of_day(hour?, minute?, second?)?;
+    let (fraction, length) = match rest.split_first()? {
+        (b'Z', _) => (0, 0),
+        (b'.', rest) => {
+            let count = rest.iter().take(MICROSECOND_DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
+            let scale = MICROSECOND_SCALES.get(count.checked_sub(1)?)?;
+            (i64::from(digits(&rest[..count])?) * scale, 1 + count)
+        }
+        _ => return None,
+    };
+    let length = head.len() + length + 1;
+    (text.get(length - 1) == Some(&b'Z'))
+        .then_some(((i64::from(days) * 86_400 + seconds) * 1_000_000 + fraction, length))
+}
+
+/// Digits of a second that are kept.
+const MICROSECOND_DIGITS: usize = 6;
+/// The microseconds of a second's last digit, where it has so many digits, from one on.
+const MICROSECOND_SCALES: [i64; MICROSECOND_DIGITS] = [100_000, 10_000, 1_000, 100, 10, 1];
+
 /// Days since 1970-01-01 of `YYYY-MM-DD`, a real day.
 pub(super) fn date_days(text: &str) -> Option<i32> {
     let bytes = text.as_bytes();
@@ -60,7 +89,15 @@ fn clock_seconds(text: &str) -> Option<i64> {
         return None;
     }
     let (hour, minute, second) = (digits(&bytes[..2])?, digits(&bytes[3..5])?, digits(&bytes[6..])?);
+    seconds_of_day(hour, minute, second)
+}
+
+fn seconds_of_day(hour: u32, minute: u32, second: u32) -> Option<i64> {
     (hour < 24 && minute < 60 && second < 60).then(|| i64::from(hour * 3600 + minute * 60 + second))
+}
+
+fn two_digits(bytes: [u8; 2]) -> Option<u32> {
+    digits(&bytes)
 }
 
 fn offset_seconds(text: &str) -> Option<i64> {
@@ -133,6 +170,20 @@ mod tests {
             // Offsets can lead out of the years that RFC 3339 has.
             prop_assume!(text.len() >= 20 && text.as_bytes()[4] == b'-');
             prop_assert_eq!(timestamp_micros(&text), Ok(micros), "{}", text);
+        }
+
+        #[test]
+        fn usual_timestamps_are_those_of_any_text(
+            text in "(2024|0000|9999|1969)-(0[0-9]|1[0-3])-([0-3][0-9])[Tt]([0-2][0-9]):[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,8})?(Z|z|[+-]00:00|)",
+            rest in "[\"0Z.]{0,3}",
+        ) {
+            let expected = timestamp_micros(&text);
+            if let Some((micros, length)) = usual_timestamp(format!("{text}{rest}").as_bytes()) {
+                prop_assert_eq!((Ok(micros), length), (timestamp_micros(&format!("{text}{rest}")[..length]), length));
+            } else {
+                let is_usual = text.ends_with('Z') && text.contains('T') && text.len() <= "2024-01-01T00:00:00.123456Z".len();
+                prop_assert!(expected.is_err() || !is_usual, "{}", text);
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct DecodePlan {
     pub(super) custom: KeyTable,
     /// Columns that a record must have.
     pub(super) required: Vec<usize>,
+    /// How many columns a record fills that lacks none; `None` where it may lack one that nobody asked for.
+    pub(super) filled: Option<usize>,
     /// Columns that name a record.
     pub(super) key: Vec<usize>,
     pub(super) time_column: Option<usize>,
@@ -68,11 +70,23 @@ pub(super) struct PlannedColumn {
     pub(super) rules: ValueRules,
 }
 
+impl PlannedColumn {
+    /// Whether keys of records fill it.
+    pub(super) fn is_filled(&self) -> bool {
+        let has_key = match self.origin {
+            ColumnOrigin::GroupBy | ColumnOrigin::Metric | ColumnOrigin::CustomMetric => true,
+            ColumnOrigin::ReportDate | ColumnOrigin::Unmapped | ColumnOrigin::SchemaVersion => false,
+        };
+        has_key && self.requested
+    }
+}
+
 /// Which column a key fills.
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     columns: HashMap<String, usize>,
-    /// The same by column, each with its quotes and colon as it is sent when nothing in it is escaped.
+    /// The same by column, each behind a comma and with its quotes and colon, as it is sent when nothing in it is escaped
+    /// and nothing stands between.
     sent: Vec<Option<String>>,
 }
 
@@ -81,10 +95,10 @@ impl KeyTable {
         self.columns.insert(key.to_owned(), column);
         self.sent.resize(self.sent.len().max(column + 1), None);
         // A key with one of these is never sent as it is.
-        self.sent[column] = (!key.contains(['\\', '"'])).then(|| format!("\"{key}\":"));
+        self.sent[column] = (!key.contains(['\\', '"'])).then(|| format!(",\"{key}\":"));
     }
 
-    /// A column's key with its quotes and colon, as it is most often sent.
+    /// A column's key as it is most often sent: behind a comma, with its quotes and colon.
     #[inline]
     pub(super) fn sent(&self, column: usize) -> Option<&str> {
         self.sent.get(column)?.as_deref()
@@ -105,15 +119,12 @@ impl DecodePlan {
         let mut columns = Vec::new();
         let (mut top, mut custom) = (KeyTable::default(), KeyTable::default());
         for (index, column) in request.columns.columns.iter().enumerate() {
-            let table = match column.origin {
-                ColumnOrigin::CustomMetric => Some(&mut custom),
-                ColumnOrigin::GroupBy | ColumnOrigin::Metric => Some(&mut top),
-                ColumnOrigin::ReportDate | ColumnOrigin::Unmapped | ColumnOrigin::SchemaVersion => None,
-            };
-            if let Some(table) = table.filter(|_| column.requested) {
+            let planned = planned(column)?;
+            if planned.is_filled() {
+                let table = if column.origin == ColumnOrigin::CustomMetric { &mut custom } else { &mut top };
                 table.insert(&column.source, index);
             }
-            columns.push(planned(column)?);
+            columns.push(planned);
         }
         let key = request.key.iter().filter_map(|source| top.column(source)).collect();
         let time_column = request.time_column.and_then(|source| top.column(source));
@@ -129,6 +140,7 @@ impl DecodePlan {
             unknown_keys: request.unknown_keys,
             max_record_bytes: request.max_record_bytes,
             required: (0..columns.len()).filter(|index| columns[*index].required).collect(),
+            filled: filled_columns(&columns),
             columns,
             top,
             custom,
@@ -144,6 +156,12 @@ impl DecodePlan {
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
+}
+
+fn filled_columns(columns: &[PlannedColumn]) -> Option<usize> {
+    let is_filled = |column: &&PlannedColumn| column.is_filled();
+    let lacks_none = columns.iter().all(|column| column.is_filled() || !column.required);
+    lacks_none.then(|| columns.iter().filter(is_filled).count())
 }
 
 fn planned(column: &Column) -> Result<PlannedColumn, Failure> {
@@ -177,6 +195,6 @@ mod tests {
         for (column, key) in ["plain", "a\":1,\"b", "c\\d"].into_iter().enumerate() {
             table.insert(key, column);
         }
-        assert_eq!([0, 1, 2, 3].map(|column| table.sent(column)), [Some("\"plain\":"), None, None, None]);
+        assert_eq!([0, 1, 2, 3].map(|column| table.sent(column)), [Some(",\"plain\":"), None, None, None]);
     }
 }

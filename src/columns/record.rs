@@ -274,7 +274,7 @@ impl RecordJudge {
     fn judge_time(&mut self, plan: &DecodePlan, record: &str, window: &Window) {
         let Some(column) = plan.time_column else { return };
         let Cell::Timestamp(micros) = *self.cells.get(column) else { return };
-        if window.has_timestamp_micros(micros) {
+        if window.timestamp_micros().contains(&micros) {
             return;
         }
         let (start, end) = window.bounds();

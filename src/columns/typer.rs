@@ -1,6 +1,7 @@
 //! A window's records, page by page, into batches and a tally.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -95,6 +96,8 @@ enum StretchEnd {
 pub struct RecordTyper {
     plan: Arc<DecodePlan>,
     window: Window,
+    /// Those of the window, in UTC microseconds.
+    instants: Range<i64>,
     direct: DirectRow,
     judge: RecordJudge,
     keys: KeyRule,
@@ -143,6 +146,7 @@ impl RecordTyper {
                 extract_sha256: String::new(),
             },
             plan,
+            instants: window.timestamp_micros(),
             window,
         }
     }
@@ -234,7 +238,7 @@ impl RecordTyper {
         let bytes = text.bytes;
         let is_readable = text.is_shallow && bytes.len() <= self.plan.max_record_bytes;
         let Some(record) = text.text.filter(|_| is_readable) else { return false };
-        if !self.direct.append(record, &self.plan, &self.window, &mut self.data) {
+        if !self.direct.append(record, &self.plan, &self.instants, &mut self.data) {
             return false;
         }
         read_last_key(&self.plan, &self.data, &mut self.key_text);

@@ -31,28 +31,40 @@ impl ShortNumber {
 
     /// Reads the number that begins at `at`, which is known to follow the JSON grammar, and where it ends; `None`
     /// for any but the short ones.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(bytes: &[u8], at: usize) -> Option<(Self, usize)> {
-        let negative = bytes.get(at) == Some(&b'-');
-        let start = at + usize::from(negative);
+        let (negative, unsigned) = match bytes.get(at..)? {
+            [b'-', unsigned @ ..] => (true, unsigned),
+            unsigned => (false, unsigned),
+        };
         let mut digits = 0;
-        let mut end = digits_end(bytes, start, &mut digits);
-        let mut exponent = 0;
-        if bytes.get(end) == Some(&b'.') {
-            let point = end;
-            end = digits_end(bytes, point + 1, &mut digits);
-            exponent = -i32::try_from(end - point - 1).ok()?;
-        }
+        let after_whole = read_digits(unsigned, &mut digits);
+        let (rest, exponent) = match after_whole {
+            [b'.', fraction @ ..] => {
+                let rest = read_digits(fraction, &mut digits);
+                (rest, -i32::try_from(fraction.len() - rest.len()).ok()?)
+            }
+            rest => (rest, 0),
+        };
         // With the point, one more.
-        if end - start > SHORT_DIGITS + usize::from(exponent < 0) {
+        if unsigned.len() - rest.len() > SHORT_DIGITS + usize::from(exponent < 0) {
             return None;
         }
-        if let Some(b'e' | b'E') = bytes.get(end) {
-            let exponent_end = number_end(bytes, at).ok()?;
-            exponent += short_exponent(&bytes[end + 1..exponent_end])?;
-            end = exponent_end;
+        let number = Self { negative, digits, exponent };
+        if let [b'e' | b'E', ..] = rest {
+            number.with_exponent(bytes, at)
+        } else {
+            Some((number, bytes.len() - rest.len()))
         }
-        Some((Self { negative, digits, exponent }, end))
+    }
+
+    /// This number with the exponent of the literal at `at`, of which it is what stands before.
+    #[cold]
+    fn with_exponent(mut self, bytes: &[u8], at: usize) -> Option<(Self, usize)> {
+        let end = number_end(bytes, at).ok()?;
+        let letter = at + bytes[at..end].iter().position(|byte| matches!(byte, b'e' | b'E'))?;
+        self.exponent += short_exponent(&bytes[letter + 1..end])?;
+        Some((self, end))
     }
 
     /// The float64 of a number of so few digits that no other float64 is as near, and no other number of
@@ -91,18 +103,14 @@ impl ShortNumber {
     }
 }
 
-/// Where digits end that begin at `at`. Those that fit are added to `value`.
-#[inline]
-fn digits_end(bytes: &[u8], at: usize, value: &mut u64) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let count = rest.iter().position(|byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        }
-        digit >= 10
-    });
-    at + count.unwrap_or(rest.len())
+/// What stands behind the digits that a text begins with. Those that fit are added to `value`.
+#[inline(always)]
+fn read_digits<'a>(mut text: &'a [u8], value: &mut u64) -> &'a [u8] {
+    while let [byte @ b'0'..=b'9', rest @ ..] = text {
+        *value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        text = rest;
+    }
+    text
 }
 
 /// An exponent of so few digits that it can be added to another.

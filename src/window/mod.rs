@@ -3,6 +3,8 @@
 
 mod local;
 
+use std::ops::Range;
+
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -35,9 +37,9 @@ impl Window {
         (self.end - TimeDelta::milliseconds(1)).to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
-    /// Whether an instant, in UTC microseconds, lies in the window.
-    pub fn has_timestamp_micros(&self, micros: i64) -> bool {
-        (self.start.timestamp_micros()..self.end.timestamp_micros()).contains(&micros)
+    /// The instants that lie in the window, in UTC microseconds.
+    pub fn timestamp_micros(&self) -> Range<i64> {
+        self.start.timestamp_micros()..self.end.timestamp_micros()
     }
 
     /// The bounds as people and other programs read them.

@@ -66,7 +66,7 @@ fn usual_records_are_no_matter_for_the_judge() {
     fn check(record: &str, expected: bool) {
         let plan = plan(&Metric::of("decimal(9,2)"), UnknownKeys::Keep);
         let (mut row, mut data) = (DirectRow::default(), DataBatch::new(&plan, 0));
-        assert_eq!(row.append(record, &plan, &window(), &mut data), expected, "{record}");
+        assert_eq!(row.append(record, &plan, &window().timestamp_micros(), &mut data), expected, "{record}");
     }
     check(
         r#"{"id":"a","startTime":"2024-01-01T12:00:00Z","duration":534628.6012046783,"customMetrics":{"cm_x":1.5}}"#,
