@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 /// Changes whenever what is written from the same records changes.
-const FORMAT_VERSION: u32 = 3;
+const FORMAT_VERSION: u32 = 4;
 
 /// The same for what a replay writes from the same window and rules.
 const REPLAY_VERSION: u32 = 2;

@@ -454,7 +454,7 @@ pub enum LakeOption {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Parquet {
-    /// `zstd(LEVEL)`, `snappy` or `uncompressed`.
+    /// `zstd(LEVEL)`, `snappy` or `uncompressed`. Where a lower level makes a column hardly longer, that is used.
     pub compression: String,
     /// The most rows of a row group.
     pub row_group_rows: usize,

@@ -1,5 +1,6 @@
 //! Record batches into a Parquet file on the local disk.
 
+mod encodings;
 mod footer;
 mod hashing_file;
 mod reader;

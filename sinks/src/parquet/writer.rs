@@ -1,12 +1,10 @@
 //! One Parquet file on its way.
 
-use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use hashbrown::HashSet;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -15,6 +13,7 @@ use parquet::file::properties::{BloomFilterPosition, WriterProperties, WriterPro
 use parquet::schema::types::ColumnPath;
 use tempfile::NamedTempFile;
 
+use super::encodings::encodings;
 use super::hashing_file::HashingWriter;
 use super::waiting_pages::WaitingPages;
 use crate::failure::SinkFailure;
@@ -27,9 +26,6 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// The most of a row group, encoded: it waits in memory and in a temporary file until it is whole.
 const ROW_GROUP_BYTES: usize = 128 << 20;
-
-/// Values of a batch below which they say nothing of those to come.
-const TELLING_VALUES: usize = 1000;
 
 /// How Parquet files are written.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,12 +41,25 @@ pub struct ParquetOptions {
 /// The compression of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// Zstandard with a level, 1 to 22.
+    /// Zstandard with the most level, 1 to 22: a column that a lower one makes hardly longer has that.
     Zstd(i32),
     /// Snappy.
     Snappy,
     /// None.
     Uncompressed,
+}
+
+impl Codec {
+    pub(super) fn compression(self) -> Result<Compression, SinkFailure> {
+        Ok(match self {
+            Self::Zstd(level) => Compression::ZSTD(
+                ZstdLevel::try_new(level)
+                    .map_err(|error| SinkFailure::configuration(error.to_string(), "use zstd(1) to zstd(22)"))?,
+            ),
+            Self::Snappy => Compression::SNAPPY,
+            Self::Uncompressed => Compression::UNCOMPRESSED,
+        })
+    }
 }
 
 /// A Parquet file that is being written, in a temporary file.
@@ -59,6 +68,7 @@ pub struct ParquetWriter {
     folder: PathBuf,
     schema: SchemaRef,
     properties: WriterPropertiesBuilder,
+    codec: Codec,
     /// The first batch decides how columns are encoded, so it begins the file.
     begun: Option<FileWriter>,
     rows: u64,
@@ -86,7 +96,7 @@ impl ParquetWriter {
     /// Where the options ask for what is not there.
     pub fn create(folder: &Path, schema: SchemaRef, options: &ParquetOptions) -> Result<Self, SinkFailure> {
         let properties = properties(&schema, options)?;
-        Ok(Self { folder: folder.to_owned(), schema, properties, begun: None, rows: 0 })
+        Ok(Self { folder: folder.to_owned(), schema, properties, codec: options.codec, begun: None, rows: 0 })
     }
 
     /// Adds rows.
@@ -100,7 +110,7 @@ impl ParquetWriter {
         }
         let writer = match self.begun.take() {
             Some(writer) => writer,
-            None => self.begin(encodings(self.properties.clone(), batch))?,
+            None => self.begin(encodings(self.properties.clone(), self.codec, batch)?)?,
         };
         let writer = self.begun.insert(writer);
         writer.write(batch).map_err(|error| refused("write a temporary Parquet file", &error))?;
@@ -143,64 +153,10 @@ fn refused(doing: &str, error: &parquet::errors::ParquetError) -> SinkFailure {
     )
 }
 
-/// No dictionary for columns whose values are nearly all different, as unique ids and free text: it
-/// would be given up when it is full, after every value was looked up in vain.
-fn encodings(properties: WriterPropertiesBuilder, batch: &RecordBatch) -> WriterPropertiesBuilder {
-    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
-    columns.fold(properties, |properties, (field, column)| {
-        if is_nearly_unique(column) {
-            properties.set_column_dictionary_enabled(ColumnPath::from(vec![field.name().clone()]), false)
-        } else {
-            properties
-        }
-    })
-}
-
-/// Whether so few values of a batch come twice that no dictionary of a row group would hold them all:
-/// of 8192 values of 200,000 that are equally frequent, one in fifty does. A few values say nothing,
-/// and other types than those that are counted have few.
-fn is_nearly_unique(column: &ArrayRef) -> bool {
-    let count = column.len() - column.null_count();
-    if count < TELLING_VALUES {
-        return false;
-    }
-    match column.data_type() {
-        DataType::Utf8 => hardly_repeats(column.as_string::<i32>().iter().flatten(), count),
-        DataType::Float64 => {
-            hardly_repeats(column.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits), count)
-        }
-        DataType::Int64 => hardly_repeats(column.as_primitive::<Int64Type>().iter().flatten(), count),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            hardly_repeats(column.as_primitive::<TimestampMicrosecondType>().iter().flatten(), count)
-        }
-        _ => false,
-    }
-}
-
-/// Whether fewer than one in fifty of so many values was there before. Most columns are found out early.
-fn hardly_repeats<T: Hash + Eq>(values: impl Iterator<Item = T>, count: usize) -> bool {
-    let (mut seen, mut repeated) = (HashSet::new(), 0);
-    for value in values {
-        repeated += usize::from(!seen.insert(value));
-        if repeated * 50 >= count {
-            return false;
-        }
-    }
-    true
-}
-
 fn properties(schema: &SchemaRef, options: &ParquetOptions) -> Result<WriterPropertiesBuilder, SinkFailure> {
-    let compression = match options.codec {
-        Codec::Zstd(level) => Compression::ZSTD(
-            ZstdLevel::try_new(level)
-                .map_err(|error| SinkFailure::configuration(error.to_string(), "use zstd(1) to zstd(22)"))?,
-        ),
-        Codec::Snappy => Compression::SNAPPY,
-        Codec::Uncompressed => Compression::UNCOMPRESSED,
-    };
     let builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
-        .set_compression(compression)
+        .set_compression(options.codec.compression()?)
         .set_max_row_group_row_count(Some(options.row_group_rows))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
@@ -229,10 +185,9 @@ fn bloom_filter(
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::StringArray;
+    use arrow::array::{AsArray as _, StringArray};
     use arrow::datatypes::{Field, Schema};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
     use super::*;
     use crate::parquet::{read_footer, sha256_of_file};
@@ -254,28 +209,6 @@ mod tests {
     fn the_same_rows_and_keys_give_the_same_bytes_and_another_sequence_others() {
         assert_eq!(written(&["a", "b", "c"], "1").sha256, written(&["a", "b", "c"], "1").sha256);
         assert_ne!(written(&["a", "b", "c"], "1").sha256, written(&["a", "b", "c"], "2").sha256);
-    }
-
-    /// The encodings of the column `id` of a file of these values, after a batch of no rows.
-    fn dictionary_of(values: impl Iterator<Item = usize>) -> bool {
-        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
-        let options = ParquetOptions { codec: Codec::Zstd(3), row_group_rows: 100_000, bloom_columns: Vec::new() };
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = ParquetWriter::create(folder.path(), Arc::clone(&schema), &options).unwrap();
-        writer.write(&RecordBatch::new_empty(Arc::clone(&schema))).unwrap();
-        let values: StringArray = values.map(|value| Some(value.to_string())).collect();
-        writer.write(&RecordBatch::try_new(schema, vec![Arc::new(values)]).unwrap()).unwrap();
-        let staged = writer.finish(&[]).unwrap();
-        let reader = SerializedFileReader::new(std::fs::File::open(staged.file.path()).unwrap()).unwrap();
-        reader.metadata().row_group(0).column(0).dictionary_page_offset().is_some()
-    }
-
-    #[test]
-    fn only_values_that_are_nearly_all_different_have_no_dictionary() {
-        assert!(!dictionary_of(0..8192));
-        assert!(!dictionary_of((0..8192).map(|value| value % 8100)));
-        assert!(dictionary_of((0..8192).map(|value| value % 7900)));
-        assert!(dictionary_of(0..999));
     }
 
     #[test]
