@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::vocabulary::json::{self, SyntaxError, Walk};
+use crate::vocabulary::json::{self, StringIndex, SyntaxError, Walk, value_end, value_end_by};
 
 /// A UTF-8 byte order mark, which some gateways put before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -29,12 +29,26 @@ struct Records {
 impl Records {
     /// Walks through the array at which the envelope's walk stands.
     fn walk(body: &[u8], envelope: &mut Walk<'_>) -> Result<Self, SyntaxError> {
+        match StringIndex::of(body) {
+            Some(strings) => Self::walk_by(|at| value_end_by(&strings, body, at), body, envelope),
+            // It is not JSON, and this tells where.
+            None => Self::walk_by(|at| value_end(body, at), body, envelope),
+        }
+    }
+
+    fn walk_by(
+        record_end: impl Fn(usize) -> Result<(usize, usize), SyntaxError>,
+        body: &[u8],
+        envelope: &mut Walk<'_>,
+    ) -> Result<Self, SyntaxError> {
         let mut records = Self { ranges: Vec::new(), deepest: 0 };
         let mut walk = Walk::array(body, envelope.position())?;
         while walk.next_element()? {
-            let record = walk.value()?;
-            records.deepest = records.deepest.max(record.depth);
-            records.ranges.push(record.range);
+            let start = walk.position();
+            let (end, depth) = record_end(start)?;
+            records.deepest = records.deepest.max(depth);
+            records.ranges.push(start..end);
+            walk.go_on(end);
         }
         envelope.go_on(walk.position());
         Ok(records)

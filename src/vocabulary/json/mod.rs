@@ -5,9 +5,11 @@ mod object;
 mod plain_run;
 mod pretty;
 mod scan;
+mod string_index;
 mod text;
 
 pub use object::{Field, Value, Walk, array_elements, object_fields};
 pub use pretty::{Shown, pretty};
-pub use scan::{SyntaxError, key_count, number_end, skip_whitespace, value_end};
+pub use scan::{StringEnds, SyntaxError, key_count, number_end, skip_whitespace, value_end, value_end_by};
+pub use string_index::StringIndex;
 pub use text::{LoneSurrogate, append_decoded, append_string, decode_string, pointer_token};

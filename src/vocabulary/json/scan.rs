@@ -16,71 +16,135 @@ const ARRAY: u8 = b']';
 /// The first place at or after `at` that is not JSON whitespace.
 #[inline]
 pub fn skip_whitespace(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+    // One comparison where there is none.
+    while let Some(byte) = bytes.get(at).filter(|byte| **byte <= b' ') {
+        if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            break;
+        }
         at += 1;
     }
     at
 }
 
+/// Tells where strings end.
+pub trait StringEnds {
+    /// Past the closing quote of the string that begins at `at`.
+    ///
+    /// # Errors
+    /// The place of the first byte that breaks the grammar.
+    fn string_end(&self, bytes: &[u8], at: usize) -> Result<usize, SyntaxError>;
+}
+
+/// Looks through each string when it comes to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scanned;
+
+impl StringEnds for Scanned {
+    #[inline]
+    fn string_end(&self, bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
+        string_end(bytes, at).map(|(end, _)| end)
+    }
+}
+
 /// The end of the value that begins at `at`, and how deep containers nest in it (0 for a scalar).
-/// It needs no recursion: depth costs a byte of memory a level.
+/// It needs no recursion: depth costs a bit of memory a level.
 ///
 /// # Errors
 /// The place of the first byte that breaks the grammar.
 #[inline]
 pub fn value_end(bytes: &[u8], at: usize) -> Result<(usize, usize), SyntaxError> {
+    value_end_by(&Scanned, bytes, at)
+}
+
+/// As [`value_end`], for a text that knows where its strings end.
+///
+/// # Errors
+/// As [`value_end`].
+#[inline]
+pub fn value_end_by(strings: &impl StringEnds, bytes: &[u8], at: usize) -> Result<(usize, usize), SyntaxError> {
     let at = skip_whitespace(bytes, at);
     match bytes.get(at) {
-        Some(b'{' | b'[') => container_end(bytes, at),
-        _ => Ok((scalar_end(bytes, at)?, 0)),
+        Some(b'{' | b'[') => container_end(strings, bytes, at),
+        _ => Ok((scalar_end(strings, bytes, at)?, 0)),
     }
 }
 
-fn container_end(bytes: &[u8], mut at: usize) -> Result<(usize, usize), SyntaxError> {
-    let mut open: Vec<u8> = Vec::new();
+/// The containers that are open, a bit for each: whether it is an object.
+#[derive(Debug, Default)]
+struct OpenContainers {
+    innermost: u64,
+    depth: usize,
+    /// Those around the innermost, 64 at a time.
+    outer: Vec<u64>,
+}
+
+impl OpenContainers {
+    #[inline]
+    fn open(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.innermost);
+        }
+        self.innermost = self.innermost << 1 | u64::from(is_object);
+        self.depth += 1;
+    }
+
+    #[inline]
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.innermost >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.innermost = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    #[inline]
+    fn in_object(&self) -> bool {
+        self.innermost & 1 == 1
+    }
+
+    #[inline]
+    fn closer(&self) -> u8 {
+        if self.in_object() { OBJECT } else { ARRAY }
+    }
+}
+
+fn container_end(strings: &impl StringEnds, bytes: &[u8], mut at: usize) -> Result<(usize, usize), SyntaxError> {
+    let mut open = OpenContainers::default();
     let mut deepest = 0;
     loop {
         // One value begins here; a container only opens, and its first element is the next value.
         match bytes.get(at) {
-            Some(b'{') => {
-                open.push(OBJECT);
-                deepest = deepest.max(open.len());
+            Some(opener @ (b'{' | b'[')) => {
+                open.open(*opener == b'{');
+                deepest = deepest.max(open.depth);
                 at = skip_whitespace(bytes, at + 1);
-                if bytes.get(at) != Some(&OBJECT) {
-                    at = key_end(bytes, at)?;
+                if bytes.get(at) != Some(&open.closer()) {
+                    if open.in_object() {
+                        at = key_end(strings, bytes, at)?;
+                    }
                     continue;
                 }
-                open.pop();
+                open.close();
                 at += 1;
             }
-            Some(b'[') => {
-                open.push(ARRAY);
-                deepest = deepest.max(open.len());
-                at = skip_whitespace(bytes, at + 1);
-                if bytes.get(at) != Some(&ARRAY) {
-                    continue;
-                }
-                open.pop();
-                at += 1;
-            }
-            _ => at = scalar_end(bytes, at)?,
+            _ => at = scalar_end(strings, bytes, at)?,
         }
         // A value has ended: close what ends with it, or go on to the next element.
         loop {
-            let Some(closer) = open.last() else {
+            if open.depth == 0 {
                 return Ok((at, deepest));
-            };
+            }
             at = skip_whitespace(bytes, at);
             match bytes.get(at) {
                 Some(b',') => {
                     at = skip_whitespace(bytes, at + 1);
-                    if *closer == OBJECT {
-                        at = key_end(bytes, at)?;
+                    if open.in_object() {
+                        at = key_end(strings, bytes, at)?;
                     }
                     break;
                 }
-                Some(byte) if byte == closer => {
-                    open.pop();
+                Some(byte) if *byte == open.closer() => {
+                    open.close();
                     at += 1;
                 }
                 _ => return Err(SyntaxError { at }),
@@ -105,17 +169,19 @@ pub fn key_count(bytes: &[u8]) -> usize {
 }
 
 /// Past a key, its colon and the whitespace after it.
-fn key_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
-    let at = skip_whitespace(bytes, string_end(bytes, at)?.0);
+#[inline]
+fn key_end(strings: &impl StringEnds, bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
+    let at = skip_whitespace(bytes, strings.string_end(bytes, at)?);
     if bytes.get(at) != Some(&b':') {
         return Err(SyntaxError { at });
     }
     Ok(skip_whitespace(bytes, at + 1))
 }
 
-fn scalar_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
+#[inline]
+fn scalar_end(strings: &impl StringEnds, bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
     match bytes.get(at) {
-        Some(b'"') => string_end(bytes, at).map(|(end, _)| end),
+        Some(b'"') => strings.string_end(bytes, at),
         Some(b't') => word_end(bytes, at, b"true"),
         Some(b'f') => word_end(bytes, at, b"false"),
         Some(b'n') => word_end(bytes, at, b"null"),
@@ -132,6 +198,7 @@ fn word_end(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, SyntaxError> 
 ///
 /// # Errors
 /// Where there is no number of the grammar.
+#[inline]
 pub fn number_end(bytes: &[u8], mut at: usize) -> Result<usize, SyntaxError> {
     if bytes.get(at) == Some(&b'-') {
         at += 1;
@@ -154,6 +221,7 @@ pub fn number_end(bytes: &[u8], mut at: usize) -> Result<usize, SyntaxError> {
     Ok(at)
 }
 
+#[inline]
 fn digits_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
     let mut end = at;
     while let Some(b'0'..=b'9') = bytes.get(end) {
@@ -184,11 +252,12 @@ pub(super) fn string_end(bytes: &[u8], at: usize) -> Result<(usize, bool), Synta
     }
 }
 
-fn escape_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
+pub(super) fn escape_end(bytes: &[u8], at: usize) -> Result<usize, SyntaxError> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') => match bytes.get(at + 2..at + 6) {
-            Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
+            // All four, for which are there cannot be foretold.
+            Some(hex) if hex.iter().fold(true, |all, byte| all & byte.is_ascii_hexdigit()) => Ok(at + 6),
             _ => Err(SyntaxError { at }),
         },
         _ => Err(SyntaxError { at }),
