@@ -38,14 +38,14 @@ pub(super) enum Values {
 #[derive(Debug)]
 pub(super) struct Texts {
     /// All of them, and at the end what [`Texts::end`] will make a text.
-    pub(super) all: String,
+    pub(super) all: Vec<u8>,
     /// Where each begins, and at last where the last one ends.
     offsets: Vec<i32>,
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { all: String::new(), offsets: vec![0] }
+        Self { all: Vec::new(), offsets: vec![0] }
     }
 }
 
@@ -63,12 +63,8 @@ impl Texts {
         self.start(self.rows())
     }
 
-    /// What was appended to [`Texts::all`] since the last text ended.
-    pub(super) fn open(&self) -> &str {
-        &self.all[self.last_end()..]
-    }
-
     /// Makes a text of what was appended to [`Texts::all`] since the last one.
+    #[inline]
     pub(super) fn end(&mut self) {
         // A batch's records are far shorter together. If they were not, Arrow would refuse an offset behind the texts' end.
         self.offsets.push(i32::try_from(self.all.len()).unwrap_or(i32::MAX));
@@ -85,7 +81,7 @@ impl Texts {
         self.offsets[row..].iter_mut().for_each(|later| *later -= removed);
     }
 
-    fn last(&self) -> Option<&str> {
+    fn last(&self) -> Option<&[u8]> {
         let row = self.rows().checked_sub(1)?;
         self.all.get(self.start(row)..self.start(row + 1))
     }
@@ -97,7 +93,7 @@ impl Texts {
         let mut offsets = Vec::with_capacity(self.offsets.len());
         offsets.push(0);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, offsets)));
-        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(all.into_bytes()), nulls)?))
+        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(all), nulls)?))
     }
 }
 
@@ -132,11 +128,11 @@ impl ColumnBuffer {
     pub(super) fn push(&mut self, cell: &Cell, cells: &Cells, record: &str) {
         match (&mut self.values, cell) {
             (Values::Text(texts), Cell::Text(range)) => {
-                texts.all.push_str(&record[range.clone()]);
+                texts.all.extend_from_slice(record[range.clone()].as_bytes());
                 texts.end();
             }
             (Values::Text(texts), Cell::Unescaped(range)) => {
-                texts.all.push_str(&cells.unescaped()[range.clone()]);
+                texts.all.extend_from_slice(cells.unescaped()[range.clone()].as_bytes());
                 texts.end();
             }
             (Values::Float(values), Cell::Float(value)) => values.push(*value),
@@ -145,12 +141,14 @@ impl ColumnBuffer {
             (Values::Boolean(values), Cell::Boolean(value)) => values.push(*value),
             (Values::Timestamp(values), Cell::Timestamp(value)) => values.push(*value),
             (Values::Date(values), Cell::Date(value)) => values.push(*value),
-            _ => self.push_null(),
+            _ => self.push_null(self.rows()),
         }
     }
 
-    pub(super) fn push_null(&mut self) {
-        self.nulls.push(self.rows());
+    /// Adds no value, as this row.
+    #[inline]
+    pub(super) fn push_null(&mut self, row: usize) {
+        self.nulls.push(row);
         match &mut self.values {
             Values::Text(texts) => texts.end(),
             Values::Float(values) => values.push(0.0),
@@ -213,7 +211,7 @@ impl ColumnBuffer {
     }
 
     /// The text of the last row.
-    pub(super) fn last_text(&self) -> Option<&str> {
+    pub(super) fn last_text(&self) -> Option<&[u8]> {
         match &self.values {
             Values::Text(texts) if !self.ends_with_null() => texts.last(),
             _ => None,

@@ -32,7 +32,7 @@ impl RowColumn {
     }
 
     /// As [`ColumnBuffer::last_text`].
-    pub(super) fn last_text(&self) -> Option<&str> {
+    pub(super) fn last_text(&self) -> Option<&[u8]> {
         match self {
             Self::Sent(buffer) => buffer.last_text(),
             Self::Unmapped | Self::Constant => None,

@@ -6,14 +6,15 @@ use std::ops::Range;
 use super::cells::{Cell, Cells};
 use super::column_buffer::{ColumnBuffer, Values};
 use super::data_batch::{DataBatch, RowColumn};
-use super::key_order::{KeyOrder, Level, Member};
+use super::key_order::{KeyOrder, Level, Member, member};
 use super::key_text::write_key;
 use super::moment::usual_timestamp;
 use super::plan::{DecodePlan, PlannedColumn};
-use super::rules::{Broken, SentValue};
+use super::record::RecordText;
+use super::rules::{Broken, SentValue, ValueRules};
 use crate::settings::limits::RECORD_KEYS;
 use crate::vocabulary::ShortNumber;
-use crate::vocabulary::json::{Walk, append_decoded};
+use crate::vocabulary::json::{Walk, append_decoded, plain_run, skip_whitespace};
 
 /// Reads records; what it needs for one is used again for the next.
 #[derive(Debug, Default)]
@@ -23,14 +24,17 @@ pub(super) struct DirectRow {
     seen_in: Vec<u64>,
     record_number: u64,
     cells: Cells,
+    unescaped: String,
     broken: Vec<Broken>,
 }
 
 /// Where a record's row goes.
 struct Row<'a> {
-    record: &'a str,
+    /// A text that begins with the record.
+    text: &'a str,
     plan: &'a DecodePlan,
     columns: &'a mut [RowColumn],
+    number: usize,
     /// The columns that have a value of it.
     filled: usize,
 }
@@ -41,11 +45,12 @@ impl DirectRow {
     /// it is kept ([`DataBatch::keep_row`]).
     pub(super) fn append(
         &mut self,
-        record: &str,
+        record: RecordText<'_>,
         plan: &DecodePlan,
         instants: &Range<i64>,
         data: &mut DataBatch,
     ) -> bool {
+        let Some(text) = record.onwards.filter(|text| text.starts_with('{')) else { return false };
         // Each key fills a column here: no record of another plan can have too many.
         if plan.columns.len() >= RECORD_KEYS {
             return false;
@@ -53,81 +58,118 @@ impl DirectRow {
         self.order.begin(plan);
         self.seen_in.resize(plan.columns.len(), 0);
         self.record_number += 1;
-        let mut row = Row { record, plan, columns: data.columns_mut(), filled: 0 };
-        let appended = self.read_record(&mut row).is_some() && self.end(&mut row, instants).is_some();
+        let number = data.rows();
+        let mut row = Row { text, plan, columns: data.columns_mut(), number, filled: 0 };
+        // A walk that ends elsewhere, whatever the reason, has not seen all of the record.
+        let is_whole = self.read_members(0, Level::Top, &mut row) == Some(record.bytes.len());
+        let appended = is_whole && self.end(&mut row, instants).is_some();
         if !appended {
             data.take_back_row();
         }
         appended
     }
 
-    fn read_record(&mut self, row: &mut Row<'_>) -> Option<()> {
-        let mut walk = Walk::object(row.record.as_bytes(), 0).ok()?;
-        self.read_members(&mut walk, Level::Top, row)?;
-        // A walk that ends early, whatever the reason, has not seen all of the record.
-        (walk.position() == row.record.len()).then_some(())
-    }
-
-    fn read_members(&mut self, walk: &mut Walk<'_>, level: Level, row: &mut Row<'_>) -> Option<()> {
+    /// Past the object whose brace stands at `at`.
+    fn read_members(&mut self, mut at: usize, level: Level, row: &mut Row<'_>) -> Option<usize> {
+        let (bytes, keys) = (row.text.as_bytes(), level.keys(row.plan));
         let mut previous = level.beginning(row.plan);
-        let mut has_custom = false;
-        while let Some((_, member)) = self.order.next_member(row.record, walk, &mut previous, level, row.plan) {
-            match member {
-                Member::Column(column) => self.read_value(walk, column, row)?,
-                Member::CustomMetrics if !has_custom => {
+        let (mut separator, mut has_custom) = (b'{', false);
+        loop {
+            let usual = match bytes.get(at) {
+                Some(byte) if *byte == separator => self.order.usual_member(bytes, at, previous, keys),
+                Some(b'}') => return Some(at + 1),
+                _ => None,
+            };
+            let (member, value) = match usual {
+                Some((column, value)) => {
+                    previous = column;
+                    (member(column, row.plan), value)
+                }
+                None => {
+                    let is_first = separator == b'{';
+                    let mut walk = Walk::within_object(bytes, at + usize::from(is_first), is_first);
+                    match self.order.next_member(row.text, &mut walk, &mut previous, level, row.plan) {
+                        Some((_, member)) => (member, walk.position()),
+                        None => return Some(walk.position()),
+                    }
+                }
+            };
+            separator = b',';
+            let value = skip_whitespace(bytes, value);
+            at = match member {
+                Member::Column(column) => self.read_value(value, column, row)?,
+                Member::CustomMetrics if !has_custom && bytes.get(value) == Some(&b'{') => {
                     has_custom = true;
-                    let mut custom = Walk::object(row.record.as_bytes(), walk.position()).ok()?;
-                    self.read_members(&mut custom, Level::Custom, row)?;
-                    walk.go_on(custom.position());
+                    self.read_members(value, Level::Custom, row)?
                 }
                 Member::CustomMetrics | Member::Unknown => return None,
-            }
+            };
         }
-        Some(())
     }
 
-    #[inline]
-    fn read_value(&mut self, walk: &mut Walk<'_>, column: usize, row: &mut Row<'_>) -> Option<()> {
+    #[inline(always)]
+    fn read_value(&mut self, at: usize, column: usize, row: &mut Row<'_>) -> Option<usize> {
         let planned = &row.plan.columns[column];
         let Some(RowColumn::Sent(buffer)) = row.columns.get_mut(column) else { return None };
         if std::mem::replace(&mut self.seen_in[column], self.record_number) == self.record_number {
             return None;
         }
         row.filled += 1;
-        let Some(end) = self.read_common(row.record, walk.position(), planned, buffer) else {
-            return self.read_any(walk, planned, buffer, row.record);
-        };
-        walk.go_on(end);
-        self.is_unbroken()
+        match self.read_common(row.text, at, planned, buffer, row.number) {
+            Some(end) => Some(end),
+            None if self.broken.is_empty() => self.read_any(row.text, at, planned, buffer),
+            None => {
+                self.broken.clear();
+                None
+            }
+        }
     }
 
-    /// Adds a value as most are; its end. `None` for any other: [`Self::read_any`] tells whether it breaks a rule.
-    #[inline]
+    /// Adds a value as most are, to a buffer of so many rows; its end. `None` for any other: it breaks what is in `broken`, or
+    /// [`Self::read_any`] tells whether it breaks a rule.
+    #[inline(always)]
     fn read_common(
         &mut self,
-        record: &str,
+        text: &str,
         at: usize,
         planned: &PlannedColumn,
         buffer: &mut ColumnBuffer,
+        rows: usize,
     ) -> Option<usize> {
-        let (bytes, rules) = (record.as_bytes(), &planned.rules);
+        let (bytes, rules) = (text.as_bytes(), &planned.rules);
         match (bytes.get(at)?, &mut buffer.values) {
             (b'n', _) if !planned.required => {
-                buffer.push_null();
+                buffer.push_null(rows);
                 Some(at + "null".len())
             }
             _ if rules.has_further() => None,
             (b'"', Values::Text(texts)) => {
-                let closing_quote = at + 1 + append_decoded(&mut texts.all, &record[at + 1..]).ok()?;
-                rules.check_text(texts.open(), &mut self.broken);
+                let (start, length) = (at + 1, plain_run(&bytes[at + 1..]));
+                if bytes.get(start + length) != Some(&b'"') {
+                    let (text, end) = unescape(text, start, &mut self.unescaped)?;
+                    check_text(text, rules, &mut self.broken)?;
+                    texts.all.extend_from_slice(text.as_bytes());
+                    texts.end();
+                    return Some(end);
+                }
+                check_plain(text, start..start + length, rules, &mut self.broken)?;
+                texts.all.extend_from_slice(&bytes[start..start + length]);
                 texts.end();
-                Some(closing_quote + 1)
+                Some(start + length + 1)
             }
             (b'-' | b'0'..=b'9', Values::Float(values)) => {
                 push_short(values, bytes, at, |number| rules.short_float(number))
             }
             (b'-' | b'0'..=b'9', Values::Integer(values)) => {
                 push_short(values, bytes, at, |number| rules.short_integer(number))
+            }
+            (b't', Values::Boolean(values)) if rules.allow_any_boolean() => {
+                values.push(true);
+                Some(at + "true".len())
+            }
+            (b'f', Values::Boolean(values)) if rules.allow_any_boolean() => {
+                values.push(false);
+                Some(at + "false".len())
             }
             (b'"', Values::Timestamp(values)) => {
                 let (micros, length) = usual_timestamp(&bytes[at + 1..])?;
@@ -136,7 +178,7 @@ impl DirectRow {
                 if bytes.get(closing_quote) != Some(&b'"') {
                     return None;
                 }
-                rules.check_text(&record[at + 1..closing_quote], &mut self.broken);
+                check_plain(text, at + 1..closing_quote, rules, &mut self.broken)?;
                 values.push(micros);
                 Some(closing_quote + 1)
             }
@@ -144,22 +186,21 @@ impl DirectRow {
         }
     }
 
-    /// Adds a value of whatever kind, by the judge's own rules.
-    fn read_any(
-        &mut self,
-        walk: &mut Walk<'_>,
-        planned: &PlannedColumn,
-        buffer: &mut ColumnBuffer,
-        record: &str,
-    ) -> Option<()> {
+    /// Adds a value of whatever kind, by the judge's own rules; its end.
+    #[inline(never)]
+    fn read_any(&mut self, text: &str, at: usize, planned: &PlannedColumn, buffer: &mut ColumnBuffer) -> Option<usize> {
+        let mut walk = Walk::within_object(text.as_bytes(), at, false);
         let value = walk.value().ok()?;
         let (start, is_plain) = (value.range.start, value.is_plain);
-        let sent = SentValue { raw: record.get(value.range)?, start, is_plain };
+        let sent = SentValue { raw: text.get(value.range)?, start, is_plain };
         self.cells.clear(0);
         let cell = planned.rules.read(sent, &mut self.cells, &mut self.broken);
-        self.is_unbroken()?;
-        buffer.push(&cell, &self.cells, record);
-        Some(())
+        if !self.broken.is_empty() {
+            self.broken.clear();
+            return None;
+        }
+        buffer.push(&cell, &self.cells, text);
+        Some(walk.position())
     }
 
     /// What the record lacks, and the rules beside those of single values.
@@ -169,7 +210,7 @@ impl DirectRow {
                 match column {
                     _ if *seen_in == self.record_number => {}
                     _ if planned.required => return None,
-                    RowColumn::Sent(buffer) => buffer.push_null(),
+                    RowColumn::Sent(buffer) => buffer.push_null(row.number),
                     RowColumn::Unmapped | RowColumn::Constant => {}
                 }
             }
@@ -179,16 +220,29 @@ impl DirectRow {
             _ => Some(()),
         }
     }
+}
 
-    fn is_unbroken(&mut self) -> Option<()> {
-        let unbroken = self.broken.is_empty();
-        self.broken.clear();
-        unbroken.then_some(())
-    }
+/// What the string with escapes means whose text begins at `start`, and where it ends.
+fn unescape<'a>(text: &str, start: usize, unescaped: &'a mut String) -> Option<(&'a str, usize)> {
+    unescaped.clear();
+    let length = append_decoded(unescaped, &text[start..]).ok()?;
+    Some((unescaped, start + length + 1))
+}
+
+/// Holds a text, of which this is the part between the quotes, against its rules. `None` where it breaks one.
+#[inline(always)]
+fn check_plain(text: &str, range: Range<usize>, rules: &ValueRules, broken: &mut Vec<Broken>) -> Option<()> {
+    if rules.allow_any_text(range.len()) { Some(()) } else { check_text(&text[range], rules, broken) }
+}
+
+#[inline(never)]
+fn check_text(text: &str, rules: &ValueRules, broken: &mut Vec<Broken>) -> Option<()> {
+    rules.check_text(text, broken);
+    broken.is_empty().then_some(())
 }
 
 /// Adds the number at `at`, where the fast way can tell that it breaks nothing; its end.
-#[inline]
+#[inline(always)]
 fn push_short<T>(
     values: &mut Vec<T>,
     bytes: &[u8],
@@ -200,8 +254,15 @@ fn push_short<T>(
     Some(end)
 }
 
-/// The last row's key, as [`write_key`] has it.
-pub(super) fn read_last_key(plan: &DecodePlan, data: &DataBatch, into: &mut String) {
+/// The last row's key, as [`write_key`] has it. `scratch` holds it where it is not just a text.
+pub(super) fn read_last_key<'a>(plan: &DecodePlan, data: &'a DataBatch, scratch: &'a mut String) -> &'a [u8] {
     let columns = data.columns();
-    write_key(&plan.key, |column| (columns[column].last(), columns[column].last_text()), into);
+    if let [column] = *plan.key
+        && let Some(text) = columns[column].last_text()
+    {
+        return text;
+    }
+    let text = |column: usize| columns[column].last_text().and_then(|text| std::str::from_utf8(text).ok());
+    write_key(&plan.key, |column| (columns[column].last(), text(column)), scratch);
+    scratch.as_bytes()
 }

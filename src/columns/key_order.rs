@@ -19,7 +19,7 @@ pub(super) enum Level {
 impl Level {
     pub(super) const ALL: [Self; 2] = [Self::Top, Self::Custom];
 
-    fn keys(self, plan: &DecodePlan) -> &KeyTable {
+    pub(super) fn keys(self, plan: &DecodePlan) -> &KeyTable {
         match self {
             Self::Top => &plan.top,
             Self::Custom => &plan.custom,
@@ -65,9 +65,29 @@ impl KeyOrder {
         self.next.resize(Level::Custom.beginning(plan) + 1, 0);
     }
 
+    /// Where the next member's value may begin, and which column its key fills, where a text goes on as earlier records did:
+    /// with a key that nothing separates from the byte before it, which stands at `at`.
+    #[inline(always)]
+    pub(super) fn usual_member(
+        &self,
+        text: &[u8],
+        at: usize,
+        previous: usize,
+        keys: &KeyTable,
+    ) -> Option<(usize, usize)> {
+        // Keys that this record lacks are stepped over.
+        let mut likely = *self.next.get(previous)?;
+        for _ in 0..LIKELY_COLUMNS {
+            if let Some(value) = keys.sent(likely).and_then(|sent| sent.value_behind(text, at)) {
+                return Some((likely, value));
+            }
+            likely = *self.next.get(likely)?;
+        }
+        None
+    }
+
     /// To the next member's value: its key, and what that is. `previous` is the column of the key before it. `None` past
     /// the end of the object.
-    #[inline(always)]
     pub(super) fn next_member(
         &mut self,
         record: &str,
@@ -77,10 +97,9 @@ impl KeyOrder {
         plan: &DecodePlan,
     ) -> Option<(Range<usize>, Member)> {
         let keys = level.keys(plan);
-        // Keys that this record lacks are stepped over.
         let mut likely = self.next[*previous];
         for _ in 0..LIKELY_COLUMNS {
-            if let Some(key) = keys.sent(likely).and_then(|sent| walk.next_key_if(sent.as_bytes())) {
+            if let Some(key) = keys.sent(likely).and_then(|sent| walk.next_key_if(sent.text().as_bytes())) {
                 *previous = likely;
                 return Some((key, member(likely, plan)));
             }
@@ -102,7 +121,7 @@ impl KeyOrder {
     fn column(&self, raw: &str, previous: usize, keys: &KeyTable) -> Option<usize> {
         let mut likely = self.next[previous];
         for _ in 0..LIKELY_COLUMNS {
-            if keys.sent(likely).is_some_and(|sent| sent[2..sent.len() - 2] == *raw) {
+            if keys.sent(likely).is_some_and(|sent| sent.text()[1..sent.text().len() - 2] == *raw) {
                 return Some(likely);
             }
             likely = self.next[likely];
@@ -111,6 +130,8 @@ impl KeyOrder {
     }
 }
 
-fn member(column: usize, plan: &DecodePlan) -> Member {
+/// What a column's key is.
+#[inline]
+pub(super) fn member(column: usize, plan: &DecodePlan) -> Member {
     if column < plan.columns.len() { Member::Column(column) } else { Member::CustomMetrics }
 }

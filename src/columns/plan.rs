@@ -4,6 +4,7 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::rules::ValueRules;
+use super::sent_key::SentKey;
 use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
 use crate::vocabulary::json::pointer_token;
 use crate::vocabulary::{ColumnType, Failure};
@@ -85,9 +86,8 @@ impl PlannedColumn {
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     columns: HashMap<String, usize>,
-    /// The same by column, each behind a comma and with its quotes and colon, as it is sent when nothing in it is escaped
-    /// and nothing stands between.
-    sent: Vec<Option<String>>,
+    /// The same by column, for keys that can be sent as they are.
+    sent: Vec<Option<SentKey>>,
 }
 
 impl KeyTable {
@@ -95,13 +95,13 @@ impl KeyTable {
         self.columns.insert(key.to_owned(), column);
         self.sent.resize(self.sent.len().max(column + 1), None);
         // A key with one of these is never sent as it is.
-        self.sent[column] = (!key.contains(['\\', '"'])).then(|| format!(",\"{key}\":"));
+        self.sent[column] = (!key.contains(['\\', '"'])).then(|| SentKey::of(key));
     }
 
-    /// A column's key as it is most often sent: behind a comma, with its quotes and colon.
+    /// A column's key as it is most often sent.
     #[inline]
-    pub(super) fn sent(&self, column: usize) -> Option<&str> {
-        self.sent.get(column)?.as_deref()
+    pub(super) fn sent(&self, column: usize) -> Option<&SentKey> {
+        self.sent.get(column)?.as_ref()
     }
 
     pub(super) fn column(&self, key: &str) -> Option<usize> {
@@ -195,6 +195,9 @@ mod tests {
         for (column, key) in ["plain", "a\":1,\"b", "c\\d"].into_iter().enumerate() {
             table.insert(key, column);
         }
-        assert_eq!([0, 1, 2, 3].map(|column| table.sent(column)), [Some(",\"plain\":"), None, None, None]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|column| table.sent(column).map(SentKey::text)),
+            [Some("\"plain\":"), None, None, None]
+        );
     }
 }

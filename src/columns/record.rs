@@ -18,10 +18,17 @@ use crate::window::Window;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordText<'a> {
     pub(super) bytes: &'a [u8],
-    /// The same as text, where it is UTF-8.
-    pub(super) text: Option<&'a str>,
+    /// A text that begins with it, where it is UTF-8.
+    pub(super) onwards: Option<&'a str>,
     /// Whether it follows the grammar and nests at most [`RECORD_DEPTH`] levels, for certain.
     pub(super) is_shallow: bool,
+}
+
+impl<'a> RecordText<'a> {
+    /// The record as text, where it is UTF-8.
+    pub(super) fn text(self) -> Option<&'a str> {
+        self.onwards?.get(..self.bytes.len())
+    }
 }
 
 /// Judges records one after the other; what it needs for one is used again for the next.
@@ -61,7 +68,7 @@ impl RecordJudge {
     /// Judges a record. With no violations the cells hold its values.
     pub(super) fn judge(&mut self, record: RecordText<'_>, plan: &DecodePlan, window: &Window) -> Vec<Violation> {
         self.begin(plan);
-        match record.text {
+        match record.text() {
             Some(text) => self.judge_text(text, record.is_shallow, plan, window),
             None => {
                 self.note(Rank::Encoding(Place::Top), Violation::new("", Rule::Encoding, "UTF-8", Some(record.bytes)))

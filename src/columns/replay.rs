@@ -165,7 +165,7 @@ impl RejectReplay {
 
     /// Whether a reject leaves the quarantine.
     fn passes(&mut self, record: &str) -> bool {
-        let text = RecordText { bytes: record.as_bytes(), text: Some(record), is_shallow: false };
+        let text = RecordText { bytes: record.as_bytes(), onwards: Some(record), is_shallow: false };
         let violations = self.judge.judge(text, &self.plan, &self.window);
         if let Some(first) = violations.first() {
             self.stay(first.rule, &first.path);

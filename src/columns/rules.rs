@@ -169,6 +169,18 @@ impl ValueRules {
         }
     }
 
+    /// Whether a text of so many bytes breaks nothing, whatever it is.
+    #[inline]
+    pub(super) fn allow_any_text(&self, bytes: usize) -> bool {
+        self.allowed.is_none() && self.pattern.is_none() && self.max_length.is_none_or(|most| bytes as u64 <= most)
+    }
+
+    /// Whether all booleans are allowed.
+    #[inline]
+    pub(super) fn allow_any_boolean(&self) -> bool {
+        self.allowed.is_none()
+    }
+
     /// The rules of texts.
     #[inline]
     pub(super) fn check_text(&self, text: &str, broken: &mut Vec<Broken>) {

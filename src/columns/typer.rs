@@ -162,7 +162,7 @@ impl RecordTyper {
             xxh3: page.xxh3(),
         });
         let is_shallow = page.deepest_record <= RECORD_DEPTH;
-        let texts = page.record_texts().map(|(bytes, text)| RecordText { bytes, text, is_shallow });
+        let texts = page.record_texts().map(|(bytes, onwards)| RecordText { bytes, onwards, is_shallow });
         let mut records = (page.first_offset..).zip(texts);
         loop {
             let end = self.append_stretch(records.clone().map(|(_, text)| text));
@@ -237,13 +237,12 @@ impl RecordTyper {
     fn append_directly(&mut self, text: RecordText<'_>) -> bool {
         let bytes = text.bytes;
         let is_readable = text.is_shallow && bytes.len() <= self.plan.max_record_bytes;
-        let Some(record) = text.text.filter(|_| is_readable) else { return false };
-        if !self.direct.append(record, &self.plan, &self.instants, &mut self.data) {
+        if !is_readable || !self.direct.append(text, &self.plan, &self.instants, &mut self.data) {
             return false;
         }
-        read_last_key(&self.plan, &self.data, &mut self.key_text);
+        let key = read_last_key(&self.plan, &self.data, &mut self.key_text);
+        self.hashes.push(RecordHash::of(key, bytes));
         self.data.keep_row(bytes.len());
-        self.hashes.push(RecordHash::of(self.key_text.as_bytes(), bytes));
         true
     }
 
@@ -271,7 +270,7 @@ impl RecordTyper {
                 // What the row was made of, which is beyond doubt, once more as cells.
                 let violations = self.judge.judge(text, &self.plan, &self.window);
                 debug_assert!(violations.is_empty());
-                self.judge.read_key(&self.plan, text.text.unwrap_or_default(), &mut self.key_text);
+                self.judge.read_key(&self.plan, text.text().unwrap_or_default(), &mut self.key_text);
                 self.reject_conflict(offset, text.bytes);
                 self.pass_on_rejects(batches)?;
             }
@@ -293,7 +292,7 @@ impl RecordTyper {
             return self.reject_long(offset, record);
         }
         let violations = self.judge.judge(text, &self.plan, &self.window);
-        let text = text.text.unwrap_or_default();
+        let text = text.text().unwrap_or_default();
         if self.judge.has_unknown() {
             self.count_unknown(offset, text);
         }

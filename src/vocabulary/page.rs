@@ -40,14 +40,15 @@ impl Page {
         self.records.iter().map(|range| &self.body[range.clone()])
     }
 
-    /// The exact bytes of each record, in order, and the same as text where they are UTF-8.
+    /// The exact bytes of each record, in order, and where they are UTF-8 a text that begins with them: it goes on to the
+    /// page's end, so that many bytes can be looked at together wherever a record ends.
     pub fn record_texts(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> + Clone {
         // Looked at again, for a page cannot keep a text that borrows from itself.
         let whole = from_utf8(&self.body).ok();
         self.records.iter().map(move |range| {
             let bytes = &self.body[range.clone()];
             let text = match whole {
-                Some(whole) => whole.get(range.clone()),
+                Some(whole) => whole.get(range.start..),
                 None => from_utf8(bytes).ok(),
             };
             (bytes, text)

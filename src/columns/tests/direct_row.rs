@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::columns::data_batch::DataBatch;
 use crate::columns::direct_row::DirectRow;
+use crate::columns::record::RecordText;
 
 const KEYS: [&str; 9] = [
     r#""id""#,
@@ -66,7 +67,8 @@ fn usual_records_are_no_matter_for_the_judge() {
     fn check(record: &str, expected: bool) {
         let plan = plan(&Metric::of("decimal(9,2)"), UnknownKeys::Keep);
         let (mut row, mut data) = (DirectRow::default(), DataBatch::new(&plan, 0));
-        assert_eq!(row.append(record, &plan, &window().timestamp_micros(), &mut data), expected, "{record}");
+        let text = RecordText { bytes: record.as_bytes(), onwards: Some(record), is_shallow: true };
+        assert_eq!(row.append(text, &plan, &window().timestamp_micros(), &mut data), expected, "{record}");
     }
     check(
         r#"{"id":"a","startTime":"2024-01-01T12:00:00Z","duration":534628.6012046783,"customMetrics":{"cm_x":1.5}}"#,

@@ -9,6 +9,7 @@ mod string_index;
 mod text;
 
 pub use object::{Field, Value, Walk, array_elements, object_fields};
+pub use plain_run::plain_run;
 pub use pretty::{Shown, pretty};
 pub use scan::{StringEnds, SyntaxError, key_count, number_end, skip_whitespace, value_end, value_end_by};
 pub use string_index::StringIndex;

@@ -75,6 +75,11 @@ impl<'a> Walk<'a> {
         Self::enter(bytes, at, b'{', b'}')
     }
 
+    /// Goes on through an object: behind its brace, or behind a member's value.
+    pub fn within_object(bytes: &'a [u8], at: usize, is_first: bool) -> Self {
+        Self { bytes, at, closer: b'}', is_first }
+    }
+
     /// Enters the array that begins at `at`.
     ///
     /// # Errors
@@ -106,24 +111,10 @@ impl<'a> Walk<'a> {
         Ok(Some(start + 1..end - 1))
     }
 
-    /// To the value of the next member of an object, where its key is sent like this, which begins with the comma that
-    /// separates it from the member before; its key's text between its quotes. Else the walk stays where it is.
+    /// To the value of the next member of an object, where its key and colon are sent like this; its
+    /// key's text between its quotes. Else the walk stays where it is.
     #[inline]
-    pub fn next_key_if(&mut self, comma_key_and_colon: &[u8]) -> Option<Range<usize>> {
-        let rest = self.bytes.get(self.at..)?;
-        let end = if !self.is_first && rest.starts_with(comma_key_and_colon) {
-            self.at + comma_key_and_colon.len()
-        } else {
-            self.loose_key_end(&comma_key_and_colon[1..])?
-        };
-        self.is_first = false;
-        self.at = skip_whitespace(self.bytes, end);
-        // Between comma and quote before, and quote and colon behind.
-        Some(end + 2 - comma_key_and_colon.len()..end - 2)
-    }
-
-    /// Where such a key and its colon end, with whitespace before it or as the first.
-    fn loose_key_end(&self, quoted_key_and_colon: &[u8]) -> Option<usize> {
+    pub fn next_key_if(&mut self, quoted_key_and_colon: &[u8]) -> Option<Range<usize>> {
         let mut start = skip_whitespace(self.bytes, self.at);
         if !self.is_first {
             if self.bytes.get(start) != Some(&b',') {
@@ -131,8 +122,13 @@ impl<'a> Walk<'a> {
             }
             start = skip_whitespace(self.bytes, start + 1);
         }
-        let is_there = self.bytes.get(start..)?.starts_with(quoted_key_and_colon);
-        is_there.then(|| start + quoted_key_and_colon.len())
+        if !self.bytes.get(start..)?.starts_with(quoted_key_and_colon) {
+            return None;
+        }
+        self.is_first = false;
+        let end = start + quoted_key_and_colon.len();
+        self.at = skip_whitespace(self.bytes, end);
+        Some(start + 1..end - 2)
     }
 
     /// Whether no member or element comes any more.

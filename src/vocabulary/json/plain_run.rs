@@ -4,7 +4,7 @@ use wide::u8x16;
 
 /// How many bytes at the start are neither quote, backslash nor control character.
 #[inline(always)]
-pub(super) fn plain_run(bytes: &[u8]) -> usize {
+pub fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let ends = ends_in_block(*block);
