@@ -223,7 +223,7 @@ impl ColumnBuffer {
         let (values, sum) = values_and_sum;
         // What stands for no value is zero, which adds nothing.
         match (&self.values, &mut *sum) {
-            (Values::Float(values), Sum::Float { .. }) => values.iter().for_each(|value| sum.add_float(*value)),
+            (Values::Float(values), Sum::Float { .. }) => sum.add_floats(values),
             (Values::Integer(values), Sum::Exact { .. }) => {
                 values.iter().for_each(|value| sum.add_exact(i128::from(*value)));
             }

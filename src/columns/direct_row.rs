@@ -8,7 +8,7 @@ use super::column_buffer::{ColumnBuffer, Values};
 use super::data_batch::{DataBatch, RowColumn};
 use super::key_order::{KeyOrder, Level, Member, member};
 use super::key_text::write_key;
-use super::moment::usual_timestamp;
+use super::moment::LastDate;
 use super::plan::{DecodePlan, PlannedColumn};
 use super::record::RecordText;
 use super::rules::{Broken, SentValue, ValueRules};
@@ -23,6 +23,7 @@ pub(super) struct DirectRow {
     /// For each column the number of the record that last had it.
     seen_in: Vec<u64>,
     record_number: u64,
+    last_date: LastDate,
     cells: Cells,
     unescaped: String,
     broken: Vec<Broken>,
@@ -157,11 +158,11 @@ impl DirectRow {
                 texts.end();
                 Some(start + length + 1)
             }
-            (b'-' | b'0'..=b'9', Values::Float(values)) => {
-                push_short(values, bytes, at, |number| rules.short_float(number))
-            }
+            (b'-' | b'0'..=b'9', Values::Float(values)) => push_short(values, bytes, at, |number, end| {
+                rules.short_float(number).or_else(|| rules.shortest_float(number, &text[at..end]))
+            }),
             (b'-' | b'0'..=b'9', Values::Integer(values)) => {
-                push_short(values, bytes, at, |number| rules.short_integer(number))
+                push_short(values, bytes, at, |number, _| rules.short_integer(number))
             }
             (b't', Values::Boolean(values)) if rules.allow_any_boolean() => {
                 values.push(true);
@@ -172,7 +173,7 @@ impl DirectRow {
                 Some(at + "false".len())
             }
             (b'"', Values::Timestamp(values)) => {
-                let (micros, length) = usual_timestamp(&bytes[at + 1..])?;
+                let (micros, length) = self.last_date.usual_timestamp(&bytes[at + 1..])?;
                 let closing_quote = at + 1 + length;
                 // Any other text may be a timestamp all the same.
                 if bytes.get(closing_quote) != Some(&b'"') {
@@ -247,10 +248,10 @@ fn push_short<T>(
     values: &mut Vec<T>,
     bytes: &[u8],
     at: usize,
-    keep: impl Fn(ShortNumber) -> Option<T>,
+    keep: impl Fn(ShortNumber, usize) -> Option<T>,
 ) -> Option<usize> {
     let (number, end) = ShortNumber::at(bytes, at)?;
-    values.push(keep(number)?);
+    values.push(keep(number, end)?);
     Some(end)
 }
 

@@ -43,34 +43,45 @@ pub(super) fn timestamp_micros(text: &str) -> Result<i64, NoTimestamp> {
     Ok((i64::from(days) * 86_400 + seconds - offset) * 1_000_000 + micros)
 }
 
-/// The same of what a text begins with, where that is written as most tenants do: upper-case letters, no more than six
-/// digits of a second, and `Z`; and its length. `None` for any other, which may be a timestamp too.
-pub(super) fn usual_timestamp(text: &[u8]) -> Option<(i64, usize)> {
-    let (head, rest) = text.split_first_chunk::<19>()?;
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', clock @ ..] = *head else { return None };
-    let [h0, h1, b':', n0, n1, b':', s0, s1] = clock else { return None };
-    let year = digits(&[y0, y1, y2, y3])?;
-    let [month, day, hour, minute, second] = [[m0, m1], [d0, d1], [h0, h1], [n0, n1], [s0, s1]].map(two_digits);
-    let days = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month?, day?)?.to_epoch_days();
-    let seconds = seconds_of_day(hour?, minute?, second?)?;
-    let (fraction, length) = match rest.split_first()? {
-        (b'Z', _) => (0, 0),
-        (b'.', rest) => {
-            let count = rest.iter().take(MICROSECOND_DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
-            let scale = MICROSECOND_SCALES.get(count.checked_sub(1)?)?;
-            (i64::from(digits(&rest[..count])?) * scale, 1 + count)
-        }
-        _ => return None,
-    };
-    let length = head.len() + length + 1;
-    (text.get(length - 1) == Some(&b'Z'))
-        .then_some(((i64::from(days) * 86_400 + seconds) * 1_000_000 + fraction, length))
+/// The last date that was read: a window's timestamps have one or two.
+#[derive(Debug, Default)]
+pub(super) struct LastDate {
+    text: [u8; DATE_BYTES],
+    days: i64,
 }
 
-/// Digits of a second that are kept.
-const MICROSECOND_DIGITS: usize = 6;
-/// The microseconds of a second's last digit, where it has so many digits, from one on.
-const MICROSECOND_SCALES: [i64; MICROSECOND_DIGITS] = [100_000, 10_000, 1_000, 100, 10, 1];
+/// The bytes of `YYYY-MM-DD`.
+const DATE_BYTES: usize = 10;
+/// What a second's digits count as microseconds, where so many of them are written.
+const MICROSECOND_SCALES: [i64; 7] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
+impl LastDate {
+    /// As [`timestamp_micros`], of what a text begins with where that is written as most tenants do: upper-case letters, no
+    /// more than six digits of a second, and `Z`; and its length. `None` for any other, which may be a timestamp too.
+    #[inline]
+    pub(super) fn usual_timestamp(&mut self, text: &[u8]) -> Option<(i64, usize)> {
+        let (date, rest) = text.split_first_chunk::<DATE_BYTES>()?;
+        let (clock, rest) = rest.split_first_chunk::<9>()?;
+        if *date != self.text {
+            *self = Self { days: date_days(std::str::from_utf8(date).ok()?)?.into(), text: *date };
+        }
+        let [b'T', h0, h1, b':', m0, m1, b':', s0, s1] = *clock else { return None };
+        let [h0, h1, m0, m1, s0, s1] = [h0, h1, m0, m1, s0, s1].map(|byte| u32::from(byte.wrapping_sub(b'0')));
+        if h0.max(h1).max(m0).max(m1).max(s0).max(s1) > 9 {
+            return None;
+        }
+        let seconds = seconds_of_day(h0 * 10 + h1, m0 * 10 + m1, s0 * 10 + s1)?;
+        let (fraction, count) = match rest {
+            [b'.', rest @ ..] => leading_digits(rest),
+            _ => (0, 0),
+        };
+        let scale = MICROSECOND_SCALES.get(count)?;
+        let after = if count > 0 { 1 + count } else { 0 };
+        let length = date.len() + clock.len() + after + 1;
+        (rest.get(after) == Some(&b'Z'))
+            .then_some(((self.days * 86_400 + seconds) * 1_000_000 + fraction * scale, length))
+    }
+}
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, a real day.
 pub(super) fn date_days(text: &str) -> Option<i32> {
@@ -96,8 +107,15 @@ fn seconds_of_day(hour: u32, minute: u32, second: u32) -> Option<i64> {
     (hour < 24 && minute < 60 && second < 60).then(|| i64::from(hour * 3600 + minute * 60 + second))
 }
 
-fn two_digits(bytes: [u8; 2]) -> Option<u32> {
-    digits(&bytes)
+/// The digits that a text begins with, and how many of them there are: one more than a microsecond has is enough.
+#[inline]
+fn leading_digits(text: &[u8]) -> (i64, usize) {
+    let (mut value, mut count) = (0, 0);
+    for byte in text.iter().take(MICROSECOND_SCALES.len()).take_while(|byte| byte.is_ascii_digit()) {
+        value = value * 10 + i64::from(byte - b'0');
+        count += 1;
+    }
+    (value, count)
 }
 
 fn offset_seconds(text: &str) -> Option<i64> {
@@ -173,12 +191,21 @@ mod tests {
         }
 
         #[test]
+        fn the_last_date_is_that_of_no_other_timestamp(texts in proptest::collection::vec("2024-0[1-3]-(28|29|30)T00:00:0[0-9]Z", 1..9)) {
+            let mut last = LastDate::default();
+            for text in texts {
+                let expected = timestamp_micros(&text).ok();
+                prop_assert_eq!(last.usual_timestamp(text.as_bytes()).map(|(micros, _)| micros), expected, "{}", text);
+            }
+        }
+
+        #[test]
         fn usual_timestamps_are_those_of_any_text(
             text in "(2024|0000|9999|1969)-(0[0-9]|1[0-3])-([0-3][0-9])[Tt]([0-2][0-9]):[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,8})?(Z|z|[+-]00:00|)",
             rest in "[\"0Z.]{0,3}",
         ) {
             let expected = timestamp_micros(&text);
-            if let Some((micros, length)) = usual_timestamp(format!("{text}{rest}").as_bytes()) {
+            if let Some((micros, length)) = LastDate::default().usual_timestamp(format!("{text}{rest}").as_bytes()) {
                 prop_assert_eq!((Ok(micros), length), (timestamp_micros(&format!("{text}{rest}")[..length]), length));
             } else {
                 let is_usual = text.ends_with('Z') && text.contains('T') && text.len() <= "2024-01-01T00:00:00.123456Z".len();

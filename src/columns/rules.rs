@@ -237,6 +237,16 @@ impl ValueRules {
         is_within.then_some(value)
     }
 
+    /// As [`ValueRules::short_float`], for numbers of more digits. `literal` is the text that the number was read from.
+    #[inline(never)]
+    pub(super) fn shortest_float(&self, number: ShortNumber, literal: &str) -> Option<f64> {
+        let value = number.shortest_float(literal).filter(|_| !self.needs_exact(number))?;
+        // Where floats are equal, the numbers need not be.
+        let is_within = self.minimum.as_ref().is_none_or(|bound| bound.float < value)
+            && self.maximum.as_ref().is_none_or(|bound| value < bound.float);
+        is_within.then_some(value)
+    }
+
     fn read_short_number(&self, raw: &str) -> Option<Cell> {
         let number = ShortNumber::of_literal(raw.as_bytes())?;
         match self.column_type {

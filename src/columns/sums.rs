@@ -25,7 +25,7 @@ pub(super) enum Sum {
         total: i128,
         scale: u8,
     },
-    /// Neumaier's compensated sum: its error does not grow with the number of rows.
+    /// A compensated sum: its error does not grow with the number of rows.
     Float {
         total: f64,
         lost: f64,
@@ -59,7 +59,7 @@ impl Sum {
         match (&mut *self, cell) {
             (Self::Exact { .. }, Cell::Integer(value)) => self.add_exact(i128::from(*value)),
             (Self::Exact { .. }, Cell::Decimal(value)) => self.add_exact(*value),
-            (Self::Float { .. }, Cell::Float(value)) => self.add_float(*value),
+            (Self::Float { .. }, Cell::Float(value)) => self.add_floats(&[*value]),
             _ => return false,
         }
         true
@@ -73,12 +73,15 @@ impl Sum {
         }
     }
 
-    /// Adds to a sum of float64.
+    /// Adds values to a sum of float64.
     #[inline]
-    pub(super) fn add_float(&mut self, value: f64) {
-        if let Self::Float { total, lost } = self {
+    pub(super) fn add_floats(&mut self, values: &[f64]) {
+        let Self::Float { total, lost } = self else { return };
+        for value in values {
             let next = *total + value;
-            *lost += if total.abs() >= value.abs() { (*total - next) + value } else { (value - next) + *total };
+            // What rounding took, whichever of the two is larger (Knuth, TAOCP 4.2.2, theorem B).
+            let added = next - *total;
+            *lost += (*total - (next - added)) + (value - added);
             *total = next;
         }
     }

@@ -426,6 +426,10 @@ mod tests {
                 prop_assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits());
                 prop_assert_eq!(Ok(float), expected.to_float(&text));
             }
+            if let Some(float) = short.shortest_float(&text) {
+                prop_assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits());
+                prop_assert_eq!(Ok(float), expected.to_float(&text));
+            }
             if let Some(integer) = short.integer() {
                 prop_assert_eq!(Ok(integer), expected.to_integer());
             }

@@ -82,24 +82,43 @@ impl ShortNumber {
         Some(if self.negative { -float } else { float })
     }
 
-    /// The number as an int64, where it is written as one.
+    /// The number as an int64, where it is whole.
     #[inline]
     pub(crate) fn integer(self) -> Option<i64> {
-        if self.exponent != 0 {
-            return None;
-        }
-        let whole = i64::try_from(self.digits).ok()?;
+        let whole = if self.exponent == 0 { self.digits } else { self.whole()? };
+        let whole = i64::try_from(whole).ok()?;
         Some(if self.negative { -whole } else { whole })
+    }
+
+    /// Its size, where it is whole and fits.
+    #[cold]
+    fn whole(self) -> Option<u64> {
+        let Self { digits, exponent, .. } = self.without_trailing_zeros();
+        digits.checked_mul(10_u64.checked_pow(u32::try_from(exponent).ok()?)?)
+    }
+
+    /// The same number, whose last digit is no zero.
+    fn without_trailing_zeros(mut self) -> Self {
+        if self.digits == 0 {
+            return Self { exponent: 0, ..self };
+        }
+        while self.digits.is_multiple_of(10) {
+            self.digits /= 10;
+            self.exponent += 1;
+        }
+        self
     }
 
     /// Digits after the decimal point, trailing zeros aside.
     pub(crate) fn fraction_digits(self) -> u64 {
-        let (mut digits, mut exponent) = (self.digits, self.exponent);
-        while exponent < 0 && digits.is_multiple_of(10) {
-            digits /= 10;
-            exponent += 1;
-        }
-        u64::from(exponent.min(0).unsigned_abs())
+        u64::from(self.without_trailing_zeros().exponent.min(0).unsigned_abs())
+    }
+
+    /// The float64 that is nearest, where its shortest form has just the value of this number, which `literal` is.
+    pub(crate) fn shortest_float(self, literal: &str) -> Option<f64> {
+        let float: f64 = literal.parse().ok()?;
+        let shortest = Self::of_literal(zmij::Buffer::new().format(float).as_bytes())?;
+        (shortest.without_trailing_zeros() == self.without_trailing_zeros()).then_some(float)
     }
 }
 

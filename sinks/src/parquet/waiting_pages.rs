@@ -31,6 +31,26 @@ struct Room {
     /// Where the next page goes in the file, and how many wait there.
     end: u64,
     in_file: usize,
+    /// Used again for each page that is read back, for fresh memory costs more than the reading.
+    spare: Vec<u8>,
+}
+
+/// A page that was read back, whose memory is the spare one again once it is written.
+struct ReadBack {
+    page: Vec<u8>,
+    room: Arc<Mutex<Room>>,
+}
+
+impl AsRef<[u8]> for ReadBack {
+    fn as_ref(&self) -> &[u8] {
+        &self.page
+    }
+}
+
+impl Drop for ReadBack {
+    fn drop(&mut self) {
+        lock(&self.room).spare = std::mem::take(&mut self.page);
+    }
 }
 
 /// The waiting pages of one column.
@@ -53,7 +73,7 @@ impl WaitingPages {
 
     fn of_at_most(most_in_memory: usize, folder: &Path) -> Self {
         let folder = folder.to_owned();
-        let room = Room { folder, in_memory: 0, most_in_memory, file: None, end: 0, in_file: 0 };
+        let room = Room { folder, in_memory: 0, most_in_memory, file: None, end: 0, in_file: 0, spare: Vec::new() };
         Self { room: Arc::new(Mutex::new(room)) }
     }
 }
@@ -78,7 +98,10 @@ impl PageStore for ColumnPages {
                 lock(&self.room).in_memory -= page.len();
                 Ok(page)
             }
-            Some(Place::File { start, length }) => Ok(lock(&self.room).read(start, length)?),
+            Some(Place::File { start, length }) => {
+                let page = lock(&self.room).read(start, length)?;
+                Ok(Bytes::from_owner(ReadBack { page, room: Arc::clone(&self.room) }))
+            }
             Some(Place::Taken) | None => Err(ParquetError::General(format!("no page {} waits", key.get()))),
         }
     }
@@ -106,9 +129,10 @@ impl Room {
         Ok(Place::File { start, length })
     }
 
-    fn read(&mut self, start: u64, length: usize) -> io::Result<Bytes> {
+    fn read(&mut self, start: u64, length: usize) -> io::Result<Vec<u8>> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        let mut page = vec![0; length];
+        let mut page = std::mem::take(&mut self.spare);
+        page.resize(length, 0);
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut page)?;
         self.in_file -= 1;
@@ -116,7 +140,7 @@ impl Room {
             // The next row group takes the same room on the disk.
             self.end = 0;
         }
-        Ok(page.into())
+        Ok(page)
     }
 }
 
