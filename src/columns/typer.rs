@@ -80,6 +80,10 @@ pub struct RejectedSum {
 /// Records whose keys are judged together. More would leave the cache before they are hashed.
 const STRETCH_RECORDS: usize = 64;
 
+/// After so many unusual records one after the other, only each of so many is tried as a usual one: where a metric changed,
+/// all records may be unusual, and each would be read twice.
+const UNUSUAL_RECORDS_PER_TRY: usize = 64;
+
 /// What ended a stretch of records whose rows were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StretchEnd {
@@ -99,6 +103,7 @@ pub struct RecordTyper {
     /// Those of the window, in UTC microseconds.
     instants: Range<i64>,
     direct: DirectRow,
+    unusual_in_a_row: usize,
     judge: RecordJudge,
     keys: KeyRule,
     key_text: String,
@@ -123,6 +128,7 @@ impl RecordTyper {
             .collect();
         Self {
             direct: DirectRow::default(),
+            unusual_in_a_row: 0,
             judge: RecordJudge::default(),
             keys: KeyRule::with_capacity(usize::try_from(expected).unwrap_or_default()),
             key_text: String::new(),
@@ -237,9 +243,14 @@ impl RecordTyper {
     fn append_directly(&mut self, text: RecordText<'_>) -> bool {
         let bytes = text.bytes;
         let is_readable = text.is_shallow && bytes.len() <= self.plan.max_record_bytes;
-        if !is_readable || !self.direct.append(text, &self.plan, &self.instants, &mut self.data) {
+        let is_worth_a_try = self.unusual_in_a_row < UNUSUAL_RECORDS_PER_TRY
+            || self.unusual_in_a_row.is_multiple_of(UNUSUAL_RECORDS_PER_TRY);
+        let is_tried = is_readable && is_worth_a_try;
+        if !is_tried || !self.direct.append(text, &self.plan, &self.instants, &mut self.data) {
+            self.unusual_in_a_row += 1;
             return false;
         }
+        self.unusual_in_a_row = 0;
         let key = read_last_key(&self.plan, &self.data, &mut self.key_text);
         self.hashes.push(RecordHash::of(key, bytes));
         self.data.keep_row(bytes.len());

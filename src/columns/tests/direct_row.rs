@@ -123,6 +123,18 @@ fn batches_end_after_the_same_records_however_pages_are_cut() {
     }
 }
 
+#[test]
+fn usual_records_after_many_unusual_ones_are_none_the_worse() {
+    let record = |number: usize| {
+        let unusual = if number.is_multiple_of(1000) || (200..700).contains(&number) { r#","new":1"# } else { "" };
+        format!(r#"{{"id":"{number}"{unusual}}}"#)
+    };
+    let records: Vec<String> = (0..1500).map(record).collect();
+    let outcome =
+        run(plan(&Metric::of("number"), UnknownKeys::Keep), &records.iter().map(String::as_bytes).collect::<Vec<_>>());
+    assert_eq!((outcome.typed.accepted, outcome.typed.unknown_keys["/new"]), (1500, (502, 0)));
+}
+
 proptest! {
     #[test]
     fn direct_rows_are_those_of_the_judge(
