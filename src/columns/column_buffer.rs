@@ -66,7 +66,7 @@ impl Texts {
     /// Makes a text of what was appended to [`Texts::all`] since the last one.
     #[inline]
     pub(super) fn end(&mut self) {
-        // A batch's records are far shorter together. If they were not, Arrow would refuse an offset behind the texts' end.
+        // Of more text than offsets reach, no batch is made.
         self.offsets.push(i32::try_from(self.all.len()).unwrap_or(i32::MAX));
     }
 
@@ -89,6 +89,9 @@ impl Texts {
     /// The next batch is like this one: room for it at once spares copies while it grows.
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
         let all = std::mem::take(&mut self.all);
+        if i32::try_from(all.len()).is_err() {
+            return Err(ArrowError::OffsetOverflowError(all.len()));
+        }
         self.all.reserve_exact(all.len());
         let mut offsets = Vec::with_capacity(self.offsets.len());
         offsets.push(0);

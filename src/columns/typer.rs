@@ -81,8 +81,9 @@ pub struct RejectedSum {
 const STRETCH_RECORDS: usize = 64;
 
 /// After so many unusual records one after the other, only each of so many is tried as a usual one: where a metric changed,
-/// all records may be unusual, and each would be read twice.
-const UNUSUAL_RECORDS_PER_TRY: usize = 64;
+/// all records may be unusual, and each would be read twice. A prime, so that the tries do not keep step with a source that
+/// takes turns.
+const UNUSUAL_RECORDS_PER_TRY: usize = 61;
 
 /// What ended a stretch of records whose rows were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,12 +62,11 @@ fn sufficient_level(texts: &StringArray, most: i32) -> Result<i32, SinkFailure> 
 fn plain_encoding(texts: &StringArray) -> Vec<u8> {
     let mut plain = Vec::with_capacity(TRIED_BYTES);
     for text in texts.iter().flatten() {
-        if plain.len() + text.len() > TRIED_BYTES {
-            break;
-        }
-        // No longer than the bytes that are tried, which four bytes count.
-        plain.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        plain.extend_from_slice(text.as_bytes());
+        let Some(room) = TRIED_BYTES.checked_sub(plain.len() + size_of::<u32>()) else { break };
+        // Of a text that is longer than all that is tried, a part of that.
+        let shown = &text.as_bytes()[..text.len().min(TRIED_BYTES / 16).min(room)];
+        plain.extend_from_slice(&(shown.len() as u32).to_le_bytes());
+        plain.extend_from_slice(shown);
     }
     plain
 }
@@ -155,6 +154,7 @@ mod tests {
         };
         check(ids(), Codec::Zstd(3), Codec::Zstd(1));
         check(texts(), Codec::Zstd(3), Codec::Zstd(2));
+        check(std::iter::once("x".repeat(TRIED_BYTES)).chain(texts()), Codec::Zstd(3), Codec::Zstd(2));
         check(texts(), Codec::Zstd(1), Codec::Zstd(1));
         check(ids(), Codec::Snappy, Codec::Snappy);
         check((0..8192).map(|value| format!("{}", value % 10)), Codec::Zstd(3), Codec::Zstd(3));

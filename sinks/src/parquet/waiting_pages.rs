@@ -132,6 +132,8 @@ impl Room {
     fn read(&mut self, start: u64, length: usize) -> io::Result<Vec<u8>> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let mut page = std::mem::take(&mut self.spare);
+        page.clear();
+        page.reserve_exact(length);
         page.resize(length, 0);
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut page)?;

@@ -81,6 +81,17 @@ fn usual_records_are_no_matter_for_the_judge() {
     check(r#"{"id":"a","id":"a"}"#, false);
 }
 
+#[test]
+fn a_walk_that_ends_elsewhere_than_the_record_has_not_read_it() {
+    let plan = plan(&Metric::of("number"), UnknownKeys::Keep);
+    let text = r#"{"id":"a"},{"id":"b"}"#;
+    for (length, expected) in [(10, true), (9, false), (11, false), (text.len(), false)] {
+        let (mut row, mut data) = (DirectRow::default(), DataBatch::new(&plan, 0));
+        let record = RecordText { bytes: &text.as_bytes()[..length], onwards: Some(text), is_shallow: true };
+        assert_eq!(row.append(record, &plan, &window().timestamp_micros(), &mut data), expected, "{length}");
+    }
+}
+
 /// Batches are borders in the files, so they must not tell how the tenant cut its pages, nor which way a record went.
 #[test]
 fn batches_end_after_the_same_records_however_pages_are_cut() {

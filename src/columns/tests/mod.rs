@@ -287,6 +287,9 @@ fn timestamps_and_dates_are_real_moments() {
     reject(&timestamp, r#""2024-01-01T00:00:00""#, "type");
     reject(&timestamp, r#""2024-01-01T00:00:00.1234567Z""#, "precision");
     reject(&timestamp, "1704067200", "type");
+    let short = Metric::of("timestamp").with(|constraints| constraints.max_length = Some(20));
+    accept(&short, r#""2024-01-01T00:00:00Z""#, "2024-01-01T00:00:00Z");
+    reject(&short, r#""2024-01-01T00:00:00.5Z""#, "length");
     let date = Metric::of("date");
     accept(&date, r#""2024-02-29""#, "2024-02-29");
     reject(&date, r#""2023-02-29""#, "type");
@@ -303,6 +306,9 @@ fn constraints_are_compared_on_the_exact_value() {
     accept(&between, "-0", "-0.0");
     reject(&between, "1.0000001", "range");
     reject(&between, "-1e-9", "range");
+    let above_a_float = Metric::of("number").with(|constraints| constraints.minimum = number("9007199254740993"));
+    reject(&above_a_float, "9007199254740992", "range");
+    accept(&above_a_float, "9007199254740994", "9007199254740994.0");
     let beyond_floats = Metric::of("decimal(38,20)").with(|constraints| constraints.maximum = number("0.1"));
     accept(&beyond_floats, "0.1", "0.10000000000000000000");
     reject(&beyond_floats, "0.10000000000000000001", "range");

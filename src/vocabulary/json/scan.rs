@@ -330,6 +330,13 @@ mod tests {
         assert_eq!(value_end(deep.as_bytes(), 0), Ok((200_000, 100_000)));
         assert_eq!(value_end(b"{\"a\":[1]}", 0), Ok((9, 2)));
         assert_eq!(value_end(b"1", 0), Ok((1, 0)));
+        let (opened, closed) = (r#"{"a":["#.repeat(100), "]}".repeat(100));
+        assert_eq!(value_end(format!("{opened}{closed}").as_bytes(), 0), Ok((800, 200)));
+        for at in 0..closed.len() {
+            let mut other = closed.clone();
+            other.replace_range(at..=at, if at % 2 == 0 { "}" } else { "]" });
+            assert_eq!(value_end(format!("{opened}{other}").as_bytes(), 0), Err(SyntaxError { at: 600 + at }));
+        }
     }
 
     proptest! {
