@@ -15,7 +15,7 @@ use crate::failure::SinkFailure;
 /// Values of a batch below which they say nothing of those to come.
 const TELLING_VALUES: usize = 1000;
 /// Bytes of a column that levels of compression are tried on.
-const TRIED_BYTES: usize = 256 << 10;
+const TRIED_BYTES: usize = 64 << 10;
 /// How much longer a column may be for a lower level: one part in so many.
 const LONGER_BY_ONE_IN: usize = 20;
 
@@ -153,8 +153,8 @@ mod tests {
             })
         };
         check(ids(), Codec::Zstd(3), Codec::Zstd(1));
-        check(texts(), Codec::Zstd(3), Codec::Zstd(2));
-        check(std::iter::once("x".repeat(TRIED_BYTES)).chain(texts()), Codec::Zstd(3), Codec::Zstd(2));
+        check(texts(), Codec::Zstd(3), Codec::Zstd(3));
+        check(std::iter::once("x".repeat(TRIED_BYTES)).chain(texts()), Codec::Zstd(3), Codec::Zstd(3));
         check(texts(), Codec::Zstd(1), Codec::Zstd(1));
         check(ids(), Codec::Snappy, Codec::Snappy);
         check((0..8192).map(|value| format!("{}", value % 10)), Codec::Zstd(3), Codec::Zstd(3));
