@@ -12,6 +12,7 @@ use super::moment::LastDate;
 use super::plan::{DecodePlan, PlannedColumn};
 use super::record::RecordText;
 use super::rules::{Broken, SentValue, ValueRules};
+use super::seen_columns::SeenColumns;
 use crate::settings::limits::RECORD_KEYS;
 use crate::vocabulary::ShortNumber;
 use crate::vocabulary::json::{Walk, append_decoded, plain_run, skip_whitespace};
@@ -20,9 +21,7 @@ use crate::vocabulary::json::{Walk, append_decoded, plain_run, skip_whitespace};
 #[derive(Debug, Default)]
 pub(super) struct DirectRow {
     order: KeyOrder,
-    /// For each column the number of the record that last had it.
-    seen_in: Vec<u64>,
-    record_number: u64,
+    seen: SeenColumns,
     last_date: LastDate,
     cells: Cells,
     unescaped: String,
@@ -57,8 +56,7 @@ impl DirectRow {
             return false;
         }
         self.order.begin(plan);
-        self.seen_in.resize(plan.columns.len(), 0);
-        self.record_number += 1;
+        self.seen.begin(plan.columns.len());
         let number = data.rows();
         let mut row = Row { text, plan, columns: data.columns_mut(), number, filled: 0 };
         // A walk that ends elsewhere, whatever the reason, has not seen all of the record.
@@ -112,7 +110,7 @@ impl DirectRow {
     fn read_value(&mut self, at: usize, column: usize, row: &mut Row<'_>) -> Option<usize> {
         let planned = &row.plan.columns[column];
         let Some(RowColumn::Sent(buffer)) = row.columns.get_mut(column) else { return None };
-        if std::mem::replace(&mut self.seen_in[column], self.record_number) == self.record_number {
+        if !self.seen.insert(column) {
             return None;
         }
         row.filled += 1;
@@ -207,9 +205,9 @@ impl DirectRow {
     /// What the record lacks, and the rules beside those of single values.
     fn end(&self, row: &mut Row<'_>, instants: &Range<i64>) -> Option<()> {
         if row.plan.filled != Some(row.filled) {
-            for ((column, planned), seen_in) in row.columns.iter_mut().zip(&row.plan.columns).zip(&self.seen_in) {
+            for (index, (column, planned)) in row.columns.iter_mut().zip(&row.plan.columns).enumerate() {
                 match column {
-                    _ if *seen_in == self.record_number => {}
+                    _ if self.seen.contains(index) => {}
                     _ if planned.required => return None,
                     RowColumn::Sent(buffer) => buffer.push_null(row.number),
                     RowColumn::Unmapped | RowColumn::Constant => {}

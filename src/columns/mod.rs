@@ -18,6 +18,7 @@ mod quarantine_batch;
 mod record;
 mod replay;
 mod rules;
+mod seen_columns;
 mod sent_key;
 mod sums;
 mod typer;

@@ -8,6 +8,7 @@ use super::key_order::{KeyOrder, Level, Member};
 use super::key_text::write_key;
 use super::plan::{CUSTOM_METRICS, DecodePlan, UnknownKeys};
 use super::rules::{Broken, SentValue};
+use super::seen_columns::SeenColumns;
 use super::violation::{Rule, Violation};
 use crate::registry::ColumnOrigin;
 use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS};
@@ -36,9 +37,7 @@ impl<'a> RecordText<'a> {
 pub(super) struct RecordJudge {
     pub(super) cells: Cells,
     order: KeyOrder,
-    /// For each column the number of the record that last had it.
-    seen_in: Vec<u64>,
-    record_number: u64,
+    seen: SeenColumns,
     violations: Vec<(Rank, Violation)>,
     broken: Vec<Broken>,
     unknown_top: Vec<Field>,
@@ -83,9 +82,8 @@ impl RecordJudge {
 
     fn begin(&mut self, plan: &DecodePlan) {
         self.cells.clear(plan.columns.len());
-        self.seen_in.resize(plan.columns.len(), 0);
+        self.seen.begin(plan.columns.len());
         self.order.begin(plan);
-        self.record_number += 1;
         self.unknown_top.clear();
         self.unknown_custom.clear();
     }
@@ -177,7 +175,7 @@ impl RecordJudge {
             return;
         };
         let planned = &plan.columns[column];
-        if std::mem::replace(&mut self.seen_in[column], self.record_number) == self.record_number {
+        if !self.seen.insert(column) {
             self.duplicate_field(level.place(), &planned.pointer, record, &field);
             return;
         }
@@ -213,7 +211,7 @@ impl RecordJudge {
     fn judge_absent(&mut self, plan: &DecodePlan, custom: CustomMetrics) {
         for index in &plan.required {
             let (index, column) = (*index, &plan.columns[*index]);
-            let absent = self.seen_in[index] != self.record_number;
+            let absent = !self.seen.contains(index);
             let below_wrong_container =
                 column.origin == ColumnOrigin::CustomMetric && custom == CustomMetrics::NoObject;
             if absent && !below_wrong_container {
