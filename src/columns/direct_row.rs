@@ -87,7 +87,7 @@ impl DirectRow {
                 None => {
                     let is_first = separator == b'{';
                     let mut walk = Walk::within_object(bytes, at + usize::from(is_first), is_first);
-                    match self.order.next_member(row.text, &mut walk, &mut previous, level, row.plan) {
+                    match self.order.any_member(row.text, &mut walk, &mut previous, level, row.plan) {
                         Some((_, member)) => (member, walk.position()),
                         None => return Some(walk.position()),
                     }
@@ -205,9 +205,9 @@ impl DirectRow {
     /// What the record lacks, and the rules beside those of single values.
     fn end(&self, row: &mut Row<'_>, instants: &Range<i64>) -> Option<()> {
         if row.plan.filled != Some(row.filled) {
-            for (index, (column, planned)) in row.columns.iter_mut().zip(&row.plan.columns).enumerate() {
+            for ((column, planned), is_seen) in row.columns.iter_mut().zip(&row.plan.columns).zip(self.seen.each()) {
                 match column {
-                    _ if self.seen.contains(index) => {}
+                    _ if is_seen => {}
                     _ if planned.required => return None,
                     RowColumn::Sent(buffer) => buffer.push_null(row.number),
                     RowColumn::Unmapped | RowColumn::Constant => {}

@@ -97,17 +97,27 @@ impl KeyOrder {
         plan: &DecodePlan,
     ) -> Option<(Range<usize>, Member)> {
         let keys = level.keys(plan);
-        let mut likely = self.next[*previous];
-        for _ in 0..LIKELY_COLUMNS {
-            if let Some(key) = keys.sent(likely).and_then(|sent| walk.next_key_if(sent.text().as_bytes())) {
-                *previous = likely;
-                return Some((key, member(likely, plan)));
-            }
-            if walk.is_at_end() {
-                break;
-            }
-            likely = self.next[likely];
+        let usual = walk.separator().and_then(|at| self.usual_member(record.as_bytes(), at, *previous, keys));
+        if let Some((column, value)) = usual {
+            walk.go_on_to_value(value);
+            *previous = column;
+            // Before it a quote and a colon, and its length is known.
+            let key = value - 2 - keys.sent(column).map_or(0, |sent| sent.key().len())..value - 2;
+            return Some((key, member(column, plan)));
         }
+        self.any_member(record, walk, previous, level, plan)
+    }
+
+    /// As [`Self::next_member`], of any key, where the usual ones were tried.
+    pub(super) fn any_member(
+        &mut self,
+        record: &str,
+        walk: &mut Walk<'_>,
+        previous: &mut usize,
+        level: Level,
+        plan: &DecodePlan,
+    ) -> Option<(Range<usize>, Member)> {
+        let keys = level.keys(plan);
         let key = walk.next_key().ok()??;
         let Some(found) = self.column(&record[key.clone()], *previous, keys) else {
             return Some((key, Member::Unknown));
@@ -117,11 +127,11 @@ impl KeyOrder {
         Some((key, member(found, plan)))
     }
 
-    /// The column of a key that is not sent as keys most often are, say with a space before its colon.
+    /// The column of a key, given what stands between its quotes.
     fn column(&self, raw: &str, previous: usize, keys: &KeyTable) -> Option<usize> {
         let mut likely = self.next[previous];
         for _ in 0..LIKELY_COLUMNS {
-            if keys.sent(likely).is_some_and(|sent| sent.text()[1..sent.text().len() - 2] == *raw) {
+            if keys.sent(likely).is_some_and(|sent| sent.key() == raw) {
                 return Some(likely);
             }
             likely = self.next[likely];

@@ -21,6 +21,11 @@ impl SeenColumns {
         std::mem::replace(&mut self.seen_in[column], self.record_number) != self.record_number
     }
 
+    /// For each column whether the record has it.
+    pub(super) fn each(&self) -> impl Iterator<Item = bool> {
+        self.seen_in.iter().map(|seen_in| *seen_in == self.record_number)
+    }
+
     /// Whether the record has a column.
     pub(super) fn contains(&self, column: usize) -> bool {
         self.seen_in[column] == self.record_number

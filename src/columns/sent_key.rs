@@ -26,9 +26,9 @@ impl SentKey {
         Self { window, relevant: u32::MAX >> (WINDOW - 1 - shown) & !1, text }
     }
 
-    /// From its first quote to its colon.
-    pub(super) fn text(&self) -> &str {
-        &self.text
+    /// What stands between its quotes.
+    pub(super) fn key(&self) -> &str {
+        &self.text[1..self.text.len() - 2]
     }
 
     /// Where its value may begin, where it stands behind the byte at `at`.

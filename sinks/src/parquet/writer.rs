@@ -41,7 +41,7 @@ pub struct ParquetOptions {
 /// The compression of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// Zstandard with the most level, 1 to 22: a column that a lower one makes hardly longer has that.
+    /// Zstandard of at most this level, 1 to 22: a column that a lower one makes hardly longer has that.
     Zstd(i32),
     /// Snappy.
     Snappy,

@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         Self::enter(bytes, at, b'{', b'}')
     }
 
-    /// Goes on through an object: behind its brace, or behind a member's value.
+    /// Goes on through an object: behind its brace, at a member's value or behind it.
     pub fn within_object(bytes: &'a [u8], at: usize, is_first: bool) -> Self {
         Self { bytes, at, closer: b'}', is_first }
     }
@@ -111,30 +111,15 @@ impl<'a> Walk<'a> {
         Ok(Some(start + 1..end - 1))
     }
 
-    /// To the value of the next member of an object, where its key and colon are sent like this; its
-    /// key's text between its quotes. Else the walk stays where it is.
-    #[inline]
-    pub fn next_key_if(&mut self, quoted_key_and_colon: &[u8]) -> Option<Range<usize>> {
-        let mut start = skip_whitespace(self.bytes, self.at);
-        if !self.is_first {
-            if self.bytes.get(start) != Some(&b',') {
-                return None;
-            }
-            start = skip_whitespace(self.bytes, start + 1);
-        }
-        if !self.bytes.get(start..)?.starts_with(quoted_key_and_colon) {
-            return None;
-        }
-        self.is_first = false;
-        let end = start + quoted_key_and_colon.len();
-        self.at = skip_whitespace(self.bytes, end);
-        Some(start + 1..end - 2)
+    /// Where the comma or the object's brace stands behind which the next member's key may be.
+    pub fn separator(&self) -> Option<usize> {
+        if self.is_first { self.at.checked_sub(1) } else { (self.bytes.get(self.at) == Some(&b',')).then_some(self.at) }
     }
 
-    /// Whether no member or element comes any more.
-    #[inline]
-    pub fn is_at_end(&self) -> bool {
-        self.bytes.get(skip_whitespace(self.bytes, self.at)) == Some(&self.closer)
+    /// To the value at `at` or behind whitespace there, of a next member whose key the caller read itself.
+    pub fn go_on_to_value(&mut self, at: usize) {
+        self.is_first = false;
+        self.at = skip_whitespace(self.bytes, at);
     }
 
     /// To the next element of an array; false past the end.
