@@ -88,7 +88,7 @@ impl DirectRow {
                     let is_first = separator == b'{';
                     let mut walk = Walk::within_object(bytes, at + usize::from(is_first), is_first);
                     match self.order.any_member(row.text, &mut walk, &mut previous, level, row.plan) {
-                        Some((_, member)) => (member, walk.position()),
+                        Some(member) => (member, walk.position()),
                         None => return Some(walk.position()),
                     }
                 }
@@ -101,7 +101,7 @@ impl DirectRow {
                     has_custom = true;
                     self.read_members(value, Level::Custom, row)?
                 }
-                Member::CustomMetrics | Member::Unknown => return None,
+                Member::CustomMetrics | Member::Unknown(_) => return None,
             };
         }
     }

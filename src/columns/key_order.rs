@@ -43,14 +43,14 @@ impl Level {
 }
 
 /// What a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Member {
     /// It fills this column.
     Column(usize),
     /// The object of the custom metrics, or what is sent for it.
     CustomMetrics,
-    /// Nobody asked for it.
-    Unknown,
+    /// Nobody asked for it: where it stands between its quotes.
+    Unknown(Range<usize>),
 }
 
 /// For each column, and each level's beginning, the one whose key came next in an earlier record.
@@ -86,7 +86,7 @@ impl KeyOrder {
         None
     }
 
-    /// To the next member's value: its key, and what that is. `previous` is the column of the key before it. `None` past
+    /// To the next member's value; what its key is. `previous` is the column of the key before it. `None` past
     /// the end of the object.
     pub(super) fn next_member(
         &mut self,
@@ -95,15 +95,13 @@ impl KeyOrder {
         previous: &mut usize,
         level: Level,
         plan: &DecodePlan,
-    ) -> Option<(Range<usize>, Member)> {
+    ) -> Option<Member> {
         let keys = level.keys(plan);
         let usual = walk.separator().and_then(|at| self.usual_member(record.as_bytes(), at, *previous, keys));
         if let Some((column, value)) = usual {
             walk.go_on_to_value(value);
             *previous = column;
-            // Before it a quote and a colon, and its length is known.
-            let key = value - 2 - keys.sent(column).map_or(0, |sent| sent.key().len())..value - 2;
-            return Some((key, member(column, plan)));
+            return Some(member(column, plan));
         }
         self.any_member(record, walk, previous, level, plan)
     }
@@ -116,15 +114,15 @@ impl KeyOrder {
         previous: &mut usize,
         level: Level,
         plan: &DecodePlan,
-    ) -> Option<(Range<usize>, Member)> {
+    ) -> Option<Member> {
         let keys = level.keys(plan);
         let key = walk.next_key().ok()??;
         let Some(found) = self.column(&record[key.clone()], *previous, keys) else {
-            return Some((key, Member::Unknown));
+            return Some(Member::Unknown(key));
         };
         self.next[*previous] = found;
         *previous = found;
-        Some((key, member(found, plan)))
+        Some(member(found, plan))
     }
 
     /// The column of a key, given what stands between its quotes.

@@ -121,7 +121,7 @@ impl RecordJudge {
         let mut custom = CustomMetrics::Absent;
         let mut previous = Level::Top.beginning(plan);
         let Ok(mut walk) = Walk::object(record.as_bytes(), 0) else { return custom };
-        while let Some((key, member)) = self.order.next_member(record, &mut walk, &mut previous, Level::Top, plan) {
+        while let Some(member) = self.order.next_member(record, &mut walk, &mut previous, Level::Top, plan) {
             let is_custom = member == Member::CustomMetrics;
             if is_custom && custom == CustomMetrics::Absent && record[walk.position()..].starts_with('{') {
                 custom = CustomMetrics::Object;
@@ -130,17 +130,16 @@ impl RecordJudge {
             }
             let Ok(value) = walk.value() else { break };
             if !is_custom {
-                self.judge_field(record, key, value, member, plan, Level::Top);
+                self.judge_field(record, value, member, plan, Level::Top);
                 continue;
             }
-            let field = Field { key, value: value.range };
+            let value = &record.as_bytes()[value.range];
             if custom == CustomMetrics::Absent {
                 custom = CustomMetrics::NoObject;
-                let value = &record.as_bytes()[field.value];
                 let violation = Violation::new(format!("/{CUSTOM_METRICS}"), Rule::Type, "an object", Some(value));
                 self.note(Rank::Container, violation);
             } else {
-                self.duplicate_field(Place::Top, &format!("/{CUSTOM_METRICS}"), record, &field);
+                self.duplicate_field(Place::Top, &format!("/{CUSTOM_METRICS}"), value);
             }
         }
         custom
@@ -150,36 +149,30 @@ impl RecordJudge {
     fn judge_custom(&mut self, record: &str, top: &mut Walk<'_>, plan: &DecodePlan) {
         let mut previous = Level::Custom.beginning(plan);
         let Ok(mut walk) = Walk::object(record.as_bytes(), top.position()) else { return };
-        while let Some((key, member)) = self.order.next_member(record, &mut walk, &mut previous, Level::Custom, plan) {
+        while let Some(member) = self.order.next_member(record, &mut walk, &mut previous, Level::Custom, plan) {
             let Ok(value) = walk.value() else { break };
-            self.judge_field(record, key, value, member, plan, Level::Custom);
+            self.judge_field(record, value, member, plan, Level::Custom);
         }
         top.go_on(walk.position());
     }
 
-    fn judge_field(
-        &mut self,
-        record: &str,
-        key: Range<usize>,
-        value: Value,
-        member: Member,
-        plan: &DecodePlan,
-        level: Level,
-    ) {
-        let field = Field { key, value: value.range };
-        let Member::Column(column) = member else {
-            match level {
-                Level::Top => self.unknown_top.push(field),
-                Level::Custom => self.unknown_custom.push(field),
+    fn judge_field(&mut self, record: &str, value: Value, member: Member, plan: &DecodePlan, level: Level) {
+        let column = match member {
+            Member::Column(column) => column,
+            // Its table has no such key, and at the top it is taken before.
+            Member::CustomMetrics => return,
+            Member::Unknown(key) => {
+                let unknown = match level {
+                    Level::Top => &mut self.unknown_top,
+                    Level::Custom => &mut self.unknown_custom,
+                };
+                return unknown.push(Field { key, value: value.range });
             }
-            return;
         };
-        let planned = &plan.columns[column];
+        let (planned, raw) = (&plan.columns[column], &record[value.range.clone()]);
         if !self.seen.insert(column) {
-            self.duplicate_field(level.place(), &planned.pointer, record, &field);
-            return;
+            return self.duplicate_field(level.place(), &planned.pointer, raw.as_bytes());
         }
-        let raw = &record[field.value.clone()];
         // Nothing else begins like it.
         if raw.starts_with('n') {
             if planned.required {
@@ -189,7 +182,7 @@ impl RecordJudge {
             }
             return;
         }
-        let sent = SentValue { raw, start: field.value.start, is_plain: value.is_plain };
+        let sent = SentValue { raw, start: value.range.start, is_plain: value.is_plain };
         let cell = planned.rules.read(sent, &mut self.cells, &mut self.broken);
         self.cells.set(column, cell);
         if self.broken.is_empty() {
@@ -202,8 +195,7 @@ impl RecordJudge {
         }
     }
 
-    fn duplicate_field(&mut self, place: Place, pointer: &str, record: &str, field: &Field) {
-        let value = &record.as_bytes()[field.value.clone()];
+    fn duplicate_field(&mut self, place: Place, pointer: &str, value: &[u8]) {
         let violation = Violation::new(pointer, Rule::DuplicateField, "each field name once", Some(value));
         self.note(Rank::DuplicateField(place), violation);
     }
@@ -235,7 +227,7 @@ impl RecordJudge {
             for field in &fields {
                 let pointer = format!("{}/{}", level.pointer(), field_token(record, field));
                 if !names.insert(field_name(record, field)) {
-                    self.duplicate_field(Place::Unknown, &pointer, record, field);
+                    self.duplicate_field(Place::Unknown, &pointer, record[field.value.clone()].as_bytes());
                     continue;
                 }
                 self.judge_below(record, field.value.clone(), &pointer);
@@ -262,7 +254,7 @@ impl RecordJudge {
                 for field in object_fields(bytes, value.start).flatten() {
                     let pointer = format!("{pointer}/{}", field_token(record, &field));
                     if !names.insert(field_name(record, &field)) {
-                        self.duplicate_field(Place::Unknown, &pointer, record, &field);
+                        self.duplicate_field(Place::Unknown, &pointer, record[field.value.clone()].as_bytes());
                     }
                     self.judge_below(record, field.value, &pointer);
                 }
