@@ -22,6 +22,7 @@ mod seen_columns;
 mod sent_key;
 mod sums;
 mod typer;
+mod unusual_streak;
 mod violation;
 
 pub use extract_hash::ExtractHash;

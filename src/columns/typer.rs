@@ -16,6 +16,7 @@ use super::plan::DecodePlan;
 use super::quarantine_batch::{QuarantineBatch, epoch_days};
 use super::record::{RecordJudge, RecordText};
 use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
+use super::unusual_streak::UnusualStreak;
 use super::violation::{Rule, Violation};
 use crate::settings::limits::{
     BATCH_ROWS, COUNTED_UNKNOWN_KEYS, DATA_BATCH_BYTES, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES, RECORD_DEPTH,
@@ -80,11 +81,6 @@ pub struct RejectedSum {
 /// Records whose keys are judged together. More would leave the cache before they are hashed.
 const STRETCH_RECORDS: usize = 64;
 
-/// After so many unusual records one after the other, only each of so many is tried as a usual one: where a metric changed,
-/// all records may be unusual, and each would be read twice. A prime, so that the tries do not keep step with a source that
-/// takes turns.
-const UNUSUAL_RECORDS_PER_TRY: usize = 61;
-
 /// What ended a stretch of records whose rows were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StretchEnd {
@@ -104,7 +100,7 @@ pub struct RecordTyper {
     /// Those of the window, in UTC microseconds.
     instants: Range<i64>,
     direct: DirectRow,
-    unusual_in_a_row: usize,
+    unusual: UnusualStreak,
     judge: RecordJudge,
     keys: KeyRule,
     key_text: String,
@@ -129,7 +125,7 @@ impl RecordTyper {
             .collect();
         Self {
             direct: DirectRow::default(),
-            unusual_in_a_row: 0,
+            unusual: UnusualStreak::default(),
             judge: RecordJudge::default(),
             keys: KeyRule::with_capacity(usize::try_from(expected).unwrap_or_default()),
             key_text: String::new(),
@@ -244,14 +240,15 @@ impl RecordTyper {
     fn append_directly(&mut self, text: RecordText<'_>) -> bool {
         let bytes = text.bytes;
         let is_readable = text.is_shallow && bytes.len() <= self.plan.max_record_bytes;
-        let is_worth_a_try = self.unusual_in_a_row < UNUSUAL_RECORDS_PER_TRY
-            || self.unusual_in_a_row.is_multiple_of(UNUSUAL_RECORDS_PER_TRY);
-        let is_tried = is_readable && is_worth_a_try;
-        if !is_tried || !self.direct.append(text, &self.plan, &self.instants, &mut self.data) {
-            self.unusual_in_a_row += 1;
+        if !is_readable {
             return false;
         }
-        self.unusual_in_a_row = 0;
+        let is_usual =
+            self.unusual.is_worth_a_try() && self.direct.append(text, &self.plan, &self.instants, &mut self.data);
+        self.unusual.note(is_usual);
+        if !is_usual {
+            return false;
+        }
         let key = read_last_key(&self.plan, &self.data, &mut self.key_text);
         self.hashes.push(RecordHash::of(key, bytes));
         self.data.keep_row(bytes.len());
