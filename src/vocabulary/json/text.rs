@@ -29,50 +29,56 @@ pub fn decode_string(raw: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
 /// Where an escape names half a surrogate pair.
 #[inline]
 pub fn append_decoded(text: &mut String, raw: &str) -> Result<usize, LoneSurrogate> {
-    let mut at = plain_run(raw.as_bytes());
-    text.push_str(&raw[..at]);
-    // In a string of the grammar only an escape and the closing quote end a plain run.
-    while let Some(b'\\') = raw.as_bytes().get(at) {
-        let (character, after) = decode_escape(&raw[at + 1..])?;
+    let bytes = raw.as_bytes();
+    let mut at = 0;
+    loop {
+        let run = plain_run(&bytes[at..]);
+        text.push_str(&raw[at..at + run]);
+        at += run;
+        // In a string of the grammar only an escape and the closing quote end a plain run.
+        if bytes.get(at) != Some(&b'\\') {
+            return Ok(at);
+        }
+        let (character, length) = decode_escape(&bytes[at + 1..]).ok_or(LoneSurrogate)?;
         text.push(character);
-        let run = plain_run(after.as_bytes());
-        text.push_str(&after[..run]);
-        at = raw.len() - after.len() + run;
+        at += 1 + length;
     }
-    Ok(at)
 }
 
-/// The character of an escape, and the text after it.
-fn decode_escape(escape: &str) -> Result<(char, &str), LoneSurrogate> {
-    let character = match escape.as_bytes().first() {
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => return decode_unicode_escape(&escape[1..]),
-        Some(other) if other.is_ascii() => char::from(*other),
-        _ => return Err(LoneSurrogate),
+/// The character of the escape whose backslash stands before these bytes, and how many of them are its.
+#[inline]
+fn decode_escape(bytes: &[u8]) -> Option<(char, usize)> {
+    let character = match bytes.first()? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let unit = code_unit(&bytes[1..])?;
+            return match char::from_u32(unit) {
+                Some(character) => Some((character, 5)),
+                None => decode_pair(unit, &bytes[5..]).map(|character| (character, 11)),
+            };
+        }
+        other if other.is_ascii() => char::from(*other),
+        _ => return None,
     };
-    Ok((character, &escape[1..]))
+    Some((character, 1))
 }
 
-fn decode_unicode_escape(hex: &str) -> Result<(char, &str), LoneSurrogate> {
-    let (unit, rest) = code_unit(hex).ok_or(LoneSurrogate)?;
-    if let Some(character) = char::from_u32(unit) {
-        return Ok((character, rest));
+/// The character of a surrogate pair, given its first half and what stands behind it.
+fn decode_pair(high: u32, behind: &[u8]) -> Option<char> {
+    let low = code_unit(behind.strip_prefix(b"\\u")?)?;
+    if !(0xD800..0xDC00).contains(&high) || !(0xDC00..0xE000).contains(&low) {
+        return None;
     }
-    let (low, rest) = rest.strip_prefix("\\u").and_then(code_unit).ok_or(LoneSurrogate)?;
-    if !(0xD800..0xDC00).contains(&unit) || !(0xDC00..0xE000).contains(&low) {
-        return Err(LoneSurrogate);
-    }
-    let scalar = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-    char::from_u32(scalar).map(|character| (character, rest)).ok_or(LoneSurrogate)
+    char::from_u32(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 }
 
-fn code_unit(hex: &str) -> Option<(u32, &str)> {
-    let (digits, rest) = hex.split_at_checked(4)?;
-    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+fn code_unit(bytes: &[u8]) -> Option<u32> {
+    let digits: &[u8; 4] = bytes.first_chunk()?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// Writes a text as a JSON string, quotes and escapes included.
@@ -122,6 +128,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn escapes_mean_what_serde_json_reads(raw in r#"([a-zé]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\\ud[89ab][0-9a-f]{2}\\u[dD][c-fC-F][0-9a-f]{2}){0,9}"#) {
+            let theirs: Option<String> = serde_json::from_str(&format!("\"{raw}\"")).ok();
+            prop_assert_eq!(decode_string(&raw).ok().map(Cow::into_owned), theirs, "{}", raw);
+        }
+
         #[test]
         fn written_strings_are_read_back(text in any::<String>()) {
             let mut written = String::new();
