@@ -160,7 +160,7 @@ impl<R: PageReader> Window<R> {
         self.send(Delivery::Total(self.total)).await?;
         let next_cursor = answer.next_cursor.clone();
         let length = answer.page.record_count();
-        if length == 0 && self.total > 0 {
+        if length == 0 && self.total > 0 && next_cursor.is_none() {
             return Ok(State::Probe { offset: 0, longest: 0 });
         }
         self.pass_on(answer).await?;
@@ -190,12 +190,18 @@ impl<R: PageReader> Window<R> {
     /// Reads one page to learn the tenant's cap: a page that is shorter than asked for may be
     /// capped, or short just once.
     async fn probe(&mut self, offset: u64, longest: u64) -> Result<State, Interruption> {
-        let range = offset..(offset + self.limits.page_records).min(self.total);
-        let answer = read_some(&*self.reader, range).await?;
+        let limit = self.limits.page_records;
+        let range = offset..(offset + limit).min(self.total);
+        let answer = read_some(&*self.reader, range, limit).await?;
+        let next_cursor = answer.next_cursor.clone();
         let length = answer.page.record_count();
         self.pass_on(answer).await?;
         let (offset, step) = (offset + length, length.max(longest));
-        Ok(if offset >= self.total { State::End } else { State::Offsets { offset, step } })
+        Ok(match next_cursor {
+            Some(cursor) => State::Cursor { cursor, offset },
+            None if offset >= self.total => State::End,
+            None => State::Offsets { offset, step },
+        })
     }
 
     /// Reads the rest in ranges, several at a time. Each has a task of its own, so that a page in
@@ -209,7 +215,11 @@ impl<R: PageReader> Window<R> {
             while next < self.total && flying.len() < self.pages_at_once() {
                 let range = next - overlap..(next + step - overlap).min(self.total);
                 next = range.end;
-                flying.push_back(Task::spawn(read_range(Arc::clone(&self.reader), range)).join());
+                // The last page too is asked for with the whole limit: from a tenant that ignores the offset it is then equal
+                // to an earlier one, where a shorter one would be of records that look like the tenant's own duplicates.
+                let is_last = next == self.total;
+                let reader = Arc::clone(&self.reader);
+                flying.push_back(Task::spawn(read_range(reader, range, is_last.then_some(step))).join());
             }
             let Some(pages) = flying.next().await else { return Ok(State::End) };
             let mut pages = pages?;
@@ -257,29 +267,34 @@ impl<R: PageReader> Window<R> {
     }
 }
 
-/// Reads a range of records, in as many pages as the tenant needs for it.
-async fn read_range<R: PageReader>(reader: Arc<R>, range: Range<u64>) -> Result<Vec<PageAnswer>, Interruption> {
+/// Reads a range of records, in as many pages as the tenant needs for it. Each is asked for with `limit`, or with what is
+/// left of the range.
+async fn read_range<R: PageReader>(
+    reader: Arc<R>,
+    range: Range<u64>,
+    limit: Option<u64>,
+) -> Result<Vec<PageAnswer>, Interruption> {
     let mut pages = Vec::new();
     let mut offset = range.start;
     while offset < range.end {
-        let answer = read_some(&*reader, offset..range.end).await?;
+        let answer = read_some(&*reader, offset..range.end, limit.unwrap_or(range.end - offset)).await?;
         offset += answer.page.record_count();
         pages.push(answer);
     }
     Ok(pages)
 }
 
-/// Reads at least one record of a range that is not empty.
-async fn read_some<R: PageReader>(reader: &R, range: Range<u64>) -> Result<PageAnswer, Interruption> {
-    let limit = range.end - range.start;
+/// Reads at least one record of a range that is not empty, and none behind it, though `limit` may be more.
+async fn read_some<R: PageReader>(reader: &R, range: Range<u64>, limit: u64) -> Result<PageAnswer, Interruption> {
+    let most = range.end - range.start;
     for _ in 0..=EMPTY_PAGE_RETRIES {
         let answer = reader.page(&Place::Offset(range.start), limit).await?;
         match answer.page.record_count() {
             0 => {}
-            length if length <= limit => return Ok(answer),
+            length if length <= most => return Ok(answer),
             length => {
                 return Err(Interruption::Unstable(format!(
-                    "{length} records at {} where {limit} were asked for",
+                    "{length} records at {} where {most} were expected",
                     range.start
                 )));
             }

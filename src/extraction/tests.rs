@@ -15,6 +15,7 @@ struct Numbers {
     cap: Option<u64>,
     by_cursor: bool,
     check_overlap: bool,
+    ignores_offset: bool,
     shifts_after: Option<u64>,
     calls: Mutex<Vec<(u64, u64)>>,
     faults: Mutex<VecDeque<(u64, Fault)>>,
@@ -32,7 +33,10 @@ impl PageReader for Numbers {
         let offset = place.offset();
         self.calls.lock().unwrap().push((offset, limit));
         let mut length = limit.min(self.cap.unwrap_or(limit)).min(self.total - offset);
-        let (mut total, mut first) = (self.total, offset);
+        if self.ignores_offset {
+            length = limit.min(self.total);
+        }
+        let (mut total, mut first) = (self.total, if self.ignores_offset { 0 } else { offset });
         let mut faults = self.faults.lock().unwrap();
         if faults.front().is_some_and(|(at, _)| *at == offset) {
             match faults.pop_front().unwrap().1 {
@@ -124,6 +128,27 @@ async fn a_cap_below_the_limit_is_kept_to() {
 async fn a_cursor_is_followed_to_its_end() {
     for total in [0, 5, 10, 35] {
         all_come(Numbers { total, by_cursor: true, ..Numbers::default() }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_an_empty_first_page_is_followed() {
+    for faults in [&[(0, Fault::Short(0))][..], &[(0, Fault::Short(0)), (0, Fault::Short(3))]] {
+        let numbers = Numbers { by_cursor: true, ..with_faults(35, faults) };
+        let (outcome, records, _) = run(numbers).await;
+        assert_eq!((outcome, records), (Ok(35), (0..35).collect()));
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_ignores_the_offset_is_found_out_whatever_its_total() {
+    for total in [11, 15, 19, 25] {
+        let numbers = Numbers { total, ignores_offset: true, ..Numbers::default() };
+        let reason = match total {
+            25 => "the page at 10 is equal to an earlier one".to_owned(),
+            _ => format!("10 records at 10 where {} were expected", total - 10),
+        };
+        unstable(numbers, &reason).await;
     }
 }
 
