@@ -1,5 +1,6 @@
 //! The tenant's catalog, in neutral words.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -51,20 +52,18 @@ pub enum MetricStatus {
     Retired,
 }
 
-/// The hash of what matters in a catalog: neither order nor anything the registry does not hold.
+/// The hash of what matters in a catalog: neither order nor anything the registry does not hold, as drafts are.
 pub fn catalog_sha256(catalog: &[CatalogMetric]) -> String {
     let mut lines: Vec<String> = catalog
         .iter()
+        .filter(|metric| metric.status != MetricStatus::Draft)
         .map(|metric| {
+            let reporting_groups: Option<BTreeSet<&String>> =
+                metric.reporting_groups.as_ref().map(|groups| groups.iter().collect());
             let constraints = serde_json::to_string(&metric.constraints).unwrap_or_default();
             format!(
                 "{:?} {:?} {:?} {constraints} {} {:?} {:?}\n",
-                metric.id,
-                metric.display_name,
-                metric.data_type,
-                metric.required,
-                metric.status,
-                metric.reporting_groups
+                metric.id, metric.display_name, metric.data_type, metric.required, metric.status, reporting_groups
             )
         })
         .collect();

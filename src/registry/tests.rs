@@ -76,6 +76,21 @@ fn another_order_of_the_catalog_is_no_drift() {
 }
 
 #[test]
+fn what_the_registry_does_not_hold_makes_no_drift_of_a_change_of_the_configuration() {
+    let grouped = |groups: [&str; 2]| {
+        let mut catalog = catalog();
+        catalog[0].reporting_groups = Some(groups.map(str::to_owned).to_vec());
+        catalog
+    };
+    let draft = CatalogMetric { status: MetricStatus::Draft, ..metric("cm_d", "Draft", "string") };
+    let with_draft = [grouped(["a", "b"]), vec![draft]].concat();
+    for other in [grouped(["b", "a"]), with_draft] {
+        assert_eq!(catalog_sha256(&grouped(["a", "b"])), catalog_sha256(&other));
+    }
+    assert_ne!(catalog_sha256(&grouped(["a", "b"])), catalog_sha256(&grouped(["a", "c"])));
+}
+
+#[test]
 fn drift_makes_one_version_and_columns_only_grow() {
     let first = next(None, &catalog(), &["*"]).unwrap().version;
     let mut changed = catalog();
