@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 
 use super::spare_buffers::SpareBuffers;
 use crate::settings::limits::{
@@ -22,7 +22,7 @@ pub(super) struct Body {
 #[derive(Debug)]
 enum Content {
     Plain(Bounded),
-    Gzip(Box<GzDecoder<Bounded>>),
+    Gzip(Box<MultiGzDecoder<Bounded>>),
 }
 
 /// A buffer that refuses to grow beyond a bound.
@@ -67,7 +67,7 @@ impl Body {
         let bounded = |length| Bounded { bytes: spares.take(length), most, earned: 0 };
         let content = match encoding.map(str::trim).unwrap_or_default() {
             "" | "identity" => Content::Plain(bounded(length.map(|length| length.min(WIRE_BYTES)))),
-            "gzip" | "x-gzip" => Content::Gzip(Box::new(GzDecoder::new(bounded(None)))),
+            "gzip" | "x-gzip" => Content::Gzip(Box::new(MultiGzDecoder::new(bounded(None)))),
             other => return Err(format!("its encoding {other:?} was not asked for")),
         };
         Ok(Self { wire_bytes: 0, content, spares: spares.clone() })
@@ -173,6 +173,10 @@ mod tests {
         assert_eq!(read(None, &text, 1 << 20).unwrap(), text);
         assert_eq!(read(Some("identity"), &text, 1 << 20).unwrap(), text);
         assert_eq!(read(Some("gzip"), &gzip(&text), 1 << 20).unwrap(), text);
+        assert_eq!(
+            read(Some("gzip"), &[gzip(&text), gzip(b"bye")].concat(), 1 << 20).unwrap(),
+            [&text[..], b"bye"].concat()
+        );
         assert_eq!(read(Some("gzip"), b"", 1 << 20).unwrap(), "");
         for other in ["br", "gzip, gzip", "deflate"] {
             assert_eq!(read(Some(other), &text, 1 << 20), Err(format!("its encoding {other:?} was not asked for")));

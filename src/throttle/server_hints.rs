@@ -42,6 +42,8 @@ impl ServerHints {
     pub fn remaining_percent(&self) -> Option<f64> {
         match (self.remaining, self.limit) {
             (Some(remaining), Some(limit)) if limit > 0.0 => Some(remaining * 100.0 / limit),
+            // Nothing is nothing of any limit.
+            (Some(0.0), None) => Some(0.0),
             _ => None,
         }
     }
@@ -97,10 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn the_share_left_needs_both_headers() {
+    fn the_share_left_needs_both_headers_unless_nothing_is_left() {
         let read = |limit, remaining| ServerHints { limit, remaining, ..ServerHints::default() }.remaining_percent();
         assert_eq!(read(Some(200.0), Some(20.0)), Some(10.0));
         assert_eq!(read(None, Some(20.0)), None);
+        assert_eq!(read(None, Some(0.0)), Some(0.0));
         assert_eq!(read(Some(0.0), Some(0.0)), None);
     }
 }
