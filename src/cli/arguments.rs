@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 
 use super::configuration::{ConfigCommand, InitCommand};
 use super::days::DayArguments;
@@ -67,6 +68,18 @@ pub(super) struct Global {
         env = "CXLAKE_PROGRESS"
     )]
     pub(super) progress: ProgressChoice,
+}
+
+impl Global {
+    /// Of two that contradict each other, the one that the environment set yields.
+    pub(super) fn flags_beat_variables(&mut self, given: &ArgMatches) {
+        let is_flag = |name: &str| given.value_source(name) == Some(ValueSource::CommandLine);
+        match (is_flag("quiet"), is_flag("verbose")) {
+            (true, false) => self.verbose = 0,
+            (false, true) => self.quiet = false,
+            _ => {}
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,5 +1,8 @@
 //! The examples that `--help` ends with, and the command line that shows them.
 
+use std::ffi::OsStr;
+
+use clap::builder::Resettable;
 use clap::{Command, CommandFactory as _};
 
 use super::arguments::Arguments;
@@ -99,6 +102,14 @@ pub(super) fn command() -> Command {
         let names: Vec<&str> = names.split(' ').collect();
         with_examples(command, &names, examples)
     })
+}
+
+/// A variable that is empty is one that is not set: tools that pass all of a list on make such ones.
+pub(super) fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|text| text.is_empty());
+    command
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
 }
 
 fn with_examples(command: Command, names: &[&'static str], examples: &str) -> Command {

@@ -30,8 +30,9 @@ static RUN_ID: LazyLock<uuid::Uuid> = LazyLock::new(uuid::Uuid::now_v7);
 
 /// Runs the command line; the exit code is the contract's.
 pub fn main() -> ExitCode {
-    let given = examples::command().get_matches();
-    let arguments = Arguments::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    let given = examples::without_empty_variables(examples::command()).get_matches();
+    let mut arguments = Arguments::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    arguments.global.flags_beat_variables(&given);
     let progress = progress::choose(&arguments.global);
     let tells_itself = matches!(arguments.command, Command::Demo(_));
     let problems = match arguments.command {

@@ -329,6 +329,14 @@ async fn flags_beat_the_environment() {
     assert_eq!(run(&days, &date), (0, Some("2024-01-05".to_owned())));
     assert_eq!(run(&["run"], &[]), (2, None));
     assert_eq!(run(&["run"], &[("CXLAKE_DATE", "2024-02-01"), ("CXLAKE_WINDOW", "a/b")]), (2, None));
+    let empty = ["CONFIG", "LOG_FORMAT", "QUIET", "VERBOSE", "EMPTY", "SUMMARY_FILE", "WINDOW"];
+    let empty: Vec<(String, &str)> = empty.iter().map(|name| (format!("CXLAKE_{name}"), "")).collect();
+    let empty: Vec<(&str, &str)> = empty.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    assert_eq!(run(&days, &empty).0, 0);
+    for (arguments, variable, is_told) in [(["-v"], "CXLAKE_QUIET", true), (["-q"], "CXLAKE_VERBOSE", false)] {
+        let output = lab.command(&days).args(arguments).env(variable, "1").output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap().contains("window ended"), is_told, "{variable}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
