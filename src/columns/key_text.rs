@@ -33,9 +33,26 @@ fn number_text(cell: &Cell) -> Option<String> {
     match cell {
         Cell::Boolean(value) => Some(value.to_string()),
         Cell::Integer(value) | Cell::Timestamp(value) => Some(value.to_string()),
-        Cell::Float(value) => Some(value.to_string()),
+        // Zero and the negative zero are one value to whoever joins by it.
+        Cell::Float(value) => Some((value + 0.0).to_string()),
         Cell::Decimal(value) => Some(value.to_string()),
         Cell::Date(value) => Some(value.to_string()),
         Cell::Empty | Cell::Text(_) | Cell::Unescaped(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_one_value_are_one_key() {
+        let key = |cell: Cell| {
+            let mut text = String::new();
+            write_key(&[0], |_| (cell.clone(), None), &mut text);
+            text
+        };
+        assert_eq!(key(Cell::Float(-0.0)), key(Cell::Float(0.0)));
+        assert_ne!(key(Cell::Float(-1.0)), key(Cell::Float(1.0)));
     }
 }

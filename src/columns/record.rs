@@ -278,7 +278,7 @@ impl RecordJudge {
         let pointer = &plan.columns[column].pointer;
         let found = object_fields(record.as_bytes(), 0)
             .flatten()
-            .find(|field| plan.top.column(&record[field.key.clone()]) == Some(column))
+            .find(|field| plan.top.column(&field_name(record, field)) == Some(column))
             .map(|field| &record.as_bytes()[field.value]);
         let violation = Violation::new(pointer, Rule::OutOfWindow, format!("from {start} to before {end}"), found);
         self.note(Rank::Column(column), violation);
@@ -301,6 +301,9 @@ impl RecordJudge {
         };
         let mut all = pointers(Level::Top, &self.unknown_top);
         all.extend(pointers(Level::Custom, &self.unknown_custom));
+        // A name that comes twice is of one record all the same.
+        all.sort_unstable();
+        all.dedup();
         all
     }
 
