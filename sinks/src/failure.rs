@@ -52,6 +52,12 @@ impl SinkFailure {
         Self { kind: SinkFailureKind::Mismatch, message: message.into(), hint }
     }
 
+    /// A file of ours that cannot be read, and will not be by itself.
+    pub(crate) fn damaged(message: impl Into<String>) -> Self {
+        let hint = "restore it as it was, or remove it and run its window again".to_owned();
+        Self { kind: SinkFailureKind::Mismatch, message: message.into(), hint }
+    }
+
     /// A table that is not as the manifests say.
     #[cfg(feature = "bigquery")]
     pub(crate) fn differs(message: impl Into<String>, hint: impl Into<String>) -> Self {

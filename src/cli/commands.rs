@@ -45,7 +45,10 @@ pub(super) fn read_configuration(path: &Path) -> Result<Settings, Failure> {
     let text = read_configuration_text(path)?;
     let surroundings =
         settings::Surroundings { variable: &|name| std::env::var(name).ok(), text_file: &read_secret_file };
-    read_settings(&path.display().to_string(), &text, &surroundings)
+    let name = path.display().to_string();
+    let settings = read_settings(&name, &text, &surroundings)?;
+    run::check_settings(&settings).map_err(|failure| settings::located(&name, &text, failure))?;
+    Ok(settings)
 }
 
 pub(super) fn read_configuration_text(path: &Path) -> Result<String, Failure> {

@@ -44,14 +44,18 @@ impl FurtherRules {
         Ok(Self { schema, validator })
     }
 
-    /// Adds what a value breaks, each rule once. Only for values that keep all other rules: of them
-    /// float64 keeps every number.
-    pub(super) fn check(&self, raw: &str, broken: &mut Vec<Broken>) {
-        let Ok(value) = serde_json::from_str::<Value>(raw) else {
-            broken.push((Rule::Encoding, "Unicode text".to_owned()));
-            return;
-        };
-        for error in self.validator.iter_errors(&value) {
+    /// Adds what a value breaks, given as it was sent. Only for values that keep all other rules, and no integers, which may
+    /// be written so that they are read as float64 (`9007199254740993.0`): of the others float64 keeps every number.
+    pub(super) fn check_raw(&self, raw: &str, broken: &mut Vec<Broken>) {
+        match serde_json::from_str::<Value>(raw) {
+            Ok(value) => self.check(&value, broken),
+            Err(_) => broken.push((Rule::Encoding, "Unicode text".to_owned())),
+        }
+    }
+
+    /// Adds what a value breaks, each rule once.
+    pub(super) fn check(&self, value: &Value, broken: &mut Vec<Broken>) {
+        for error in self.validator.iter_errors(value) {
             let rule = rule_of(error.kind().keyword());
             if !broken.iter().any(|(known, _)| *known == rule) {
                 broken.push((rule, shown(self.schema.to_string().as_bytes())));

@@ -29,6 +29,7 @@ pub use extract_hash::ExtractHash;
 pub use plan::{DecodePlan, PlanRequest, UnknownKeys};
 pub use quarantine_batch::quarantine_schema;
 pub use replay::{RejectReplay, Replayed};
+pub use rules::{RULES_HINT, check_rules};
 pub use sums::ColumnSum;
 pub use typer::{RecordTyper, RejectedSum, Typed, TypedBatch, TypedPage};
 pub use violation::{Rule, Violation};

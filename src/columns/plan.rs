@@ -3,7 +3,7 @@
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::rules::ValueRules;
+use super::rules::{RULES_HINT, ValueRules};
 use super::sent_key::SentKey;
 use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
 use crate::vocabulary::json::pointer_token;
@@ -171,8 +171,7 @@ fn planned(column: &Column) -> Result<PlannedColumn, Failure> {
         _ => format!("/{token}"),
     };
     let rules = ValueRules::compile(column.column_type, &column.constraints).map_err(|reason| {
-        Failure::configuration(format!("compile the rules of {}: {reason}", column.source))
-            .hint("patterns are ECMA regular expressions without look-around and back-references; schema holds keywords of draft-07")
+        Failure::configuration(format!("compile the rules of {}: {reason}", column.source)).hint(RULES_HINT)
     })?;
     Ok(PlannedColumn {
         name: column.name.clone(),

@@ -79,6 +79,19 @@ impl<'a> SentValue<'a> {
 /// What a value breaks, and what would have been right.
 pub(super) type Broken = (Rule, String);
 
+/// What the rules of a column may be made of.
+pub const RULES_HINT: &str =
+    "patterns are ECMA regular expressions without look-around and back-references; schema holds keywords of draft-07";
+
+/// Whether a column's rules can be checked.
+///
+/// # Errors
+/// The reason, where they cannot: for a pattern that is no regular expression that runs in linear time, or a keyword of
+/// JSON Schema that is not known.
+pub fn check_rules(column_type: ColumnType, constraints: &Constraints) -> Result<(), String> {
+    ValueRules::compile(column_type, constraints).map(|_| ())
+}
+
 impl ValueRules {
     /// Compiles a column's rules.
     ///
@@ -106,7 +119,10 @@ impl ValueRules {
     pub(super) fn read(&self, value: SentValue<'_>, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
         let cell = self.read_by_type(value, cells, broken);
         if let Some(further) = self.further.as_ref().filter(|_| broken.is_empty()) {
-            further.check(value.raw, broken);
+            match cell {
+                Cell::Integer(integer) => further.check(&Value::from(integer), broken),
+                _ => further.check_raw(value.raw, broken),
+            }
         }
         cell
     }

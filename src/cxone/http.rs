@@ -138,7 +138,9 @@ impl Http {
 
     fn redacted(&self, text: String) -> String {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.iter().fold(text, |text, secret| text.replace(secret.reveal(), "***"))
+        // Nothing is everywhere.
+        let shown = secrets.iter().map(Secret::reveal).filter(|secret| !secret.is_empty());
+        shown.fold(text, |text, secret| text.replace(secret, "***"))
     }
 
     async fn read_answer(&self, response: Response, most: usize, spares: &SpareBuffers) -> Result<Answer, Setback> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cxlake_sinks::lake::{LargeWrites, least_rights, probe_conditions, probe_large_write, tenant_folder};
 
 use super::preflight::{Preflight, open_lake, prepare};
-use super::{Environment, RunRequest, request};
+use super::{Environment, RunRequest, pacing, request};
 use crate::settings::{Settings, WarehouseKind, WarehouseSettings};
 use crate::vocabulary::{Failure, FailureKind};
 
@@ -78,10 +78,11 @@ pub async fn check(
             Err(failure) => add("catalog and time zone", Err(failure)),
         }
         let quota = match client.quota().await {
-            Some(quota) => format!("{} of {} calls left", quota.remaining, quota.limit),
-            None => "the tenant has none".to_owned(),
+            Some(quota) if quota.remaining == 0 => Err(pacing::spent(&quota, 1, environment.surroundings.clock.now())),
+            Some(quota) => Ok(format!("{} of {} calls left", quota.remaining, quota.limit)),
+            None => Ok("the tenant has none".to_owned()),
         };
-        add("quota", Ok(quota));
+        add("quota", quota);
     }
     probes.extend(warehouses(settings, request, environment).await?);
     Ok(probes)

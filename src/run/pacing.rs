@@ -11,8 +11,7 @@ use super::preflight::{TenantReady, tenant_settings};
 use crate::cxone::{Client, Quota};
 use crate::settings::limits::{COUNTED_WINDOWS, LARGE_RUN_HOURS};
 use crate::settings::{ReportSettings, Settings};
-use crate::throttle::QuietHours;
-use crate::vocabulary::Failure;
+use crate::vocabulary::{Failure, QuietHours};
 use crate::window::Window;
 
 /// The quiet hours that concern a run: those of its tenant where it is large, else none.
@@ -22,13 +21,8 @@ pub(super) fn quiet_hours(
     windows: &[(&ReportSettings, Window)],
 ) -> Result<Vec<QuietHours>, Failure> {
     let length: TimeDelta = windows.iter().map(|(_, window)| window.end - window.start).sum();
-    let parsed: Result<Vec<QuietHours>, _> =
-        tenant_settings(settings, tenant)?.limits.quiet_hours.iter().map(|text| text.parse()).collect();
-    let parsed = parsed.map_err(|error| {
-        Failure::configuration(format!("read tenants.{tenant}.limits.quiet_hours: {error}"))
-            .hint("write them in the tenant's zone: quiet_hours = [\"08:00-18:00\"]")
-    })?;
-    Ok(if length > TimeDelta::hours(LARGE_RUN_HOURS) { parsed } else { Vec::new() })
+    let hours = &tenant_settings(settings, tenant)?.quiet_hours;
+    Ok(if length > TimeDelta::hours(LARGE_RUN_HOURS) { hours.clone() } else { Vec::new() })
 }
 
 /// Waits until no quiet hours are on.
@@ -89,7 +83,7 @@ pub(super) async fn fits_the_quota(
     Err(spent(&quota, needed, environment.surroundings.clock.now()))
 }
 
-fn spent(quota: &Quota, needed: u64, now: DateTime<Utc>) -> Failure {
+pub(super) fn spent(quota: &Quota, needed: u64, now: DateTime<Utc>) -> Failure {
     let reset = quota.reset_at.as_deref().and_then(|reset| reset.parse::<DateTime<Utc>>().ok());
     let wait = reset.map(|reset| (reset - now).num_seconds().max(1).unsigned_abs());
     let failure = Failure::unavailable(format!(

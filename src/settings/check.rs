@@ -12,7 +12,7 @@ use super::file::{
 use super::read::Surroundings;
 use super::warehouses;
 use super::{AlertSettings, Compression, LakeSettings, ReportSettings, Settings, StandardColumn, TenantSettings};
-use crate::vocabulary::{ColumnType, Failure, Secret, is_plain_name, is_private, nearest_name, snake_case};
+use crate::vocabulary::{ColumnType, Failure, QuietHours, Secret, is_plain_name, is_private, nearest_name, snake_case};
 
 /// Folders of a tenant in the lake that are not reports.
 const RESERVED_REPORT_NAMES: [&str; 4] = ["metric_catalog", "registry", "runs", "probe"];
@@ -120,6 +120,7 @@ fn tenant(name: String, file: Tenant, surroundings: &Surroundings<'_>) -> Result
         jwks_url: file.jwks_url,
         regions,
         allow_private_addresses: file.allow_private_addresses,
+        quiet_hours: quiet_hours(&place, &file.limits)?,
         limits: file.limits,
         registry_url: file.registry_url,
         custom_metrics: file.custom_metrics,
@@ -192,6 +193,14 @@ fn limits(place: &str, limits: &Limits) -> Result<(), Failure> {
         return refuse("request_timeout_secs", "1 or more");
     }
     Ok(())
+}
+
+fn quiet_hours(place: &str, limits: &Limits) -> Result<Vec<QuietHours>, Failure> {
+    let parsed: Result<Vec<QuietHours>, _> = limits.quiet_hours.iter().map(|text| text.parse()).collect();
+    parsed.map_err(|error| {
+        Failure::configuration(format!("read {place}.limits.quiet_hours: {error}"))
+            .hint("write them in the tenant's zone: quiet_hours = [\"08:00-18:00\"]")
+    })
 }
 
 fn report(name: String, file: Report) -> Result<ReportSettings, Failure> {

@@ -45,7 +45,7 @@ pub struct Alerts {
 
 /// A URL; as a secret, for most chat services let everybody in who knows it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a URL, or { env = \"NAME\" } or { file = \"PATH\" }")]
 pub enum Webhook {
     /// In the file.
     #[serde(serialize_with = "super::show::hidden")]
@@ -155,7 +155,7 @@ pub struct CustomMetric {
 
 /// Custom metrics by name or id, or `"*"` for all that are published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a list of names or ids of metrics, or \"*\"")]
 pub enum CustomMetricSelection {
     /// `"*"`.
     Wildcard(String),
@@ -438,7 +438,10 @@ pub struct Lake {
 
 /// A value for `object_store`: text, number, boolean, or a secret.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a text, true, false, a whole number, { env = \"NAME\" } or { file = \"PATH\" }"
+)]
 pub enum LakeOption {
     /// As it is written.
     Text(String),

@@ -16,11 +16,11 @@ use chrono_tz::Tz;
 pub use file::{
     Baseline, CustomMetric, CustomMetricSelection, DriftPolicy, Group, Limits, Policy, UnknownKeyPolicy, WindowLength,
 };
-pub use read::{Surroundings, read_settings};
+pub use read::{Surroundings, located, read_settings};
 pub use show::{Origin, ShownValue, shown_values};
 pub use warehouses::{SnowflakeSecret, WarehouseKind};
 
-use crate::vocabulary::{ColumnType, Constraints, Secret};
+use crate::vocabulary::{ColumnType, Constraints, QuietHours, Secret};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ pub struct TenantSettings {
     pub allow_private_addresses: bool,
     /// Pace and patience.
     pub limits: Limits,
+    /// Hours of its zone outside of which large runs wait.
+    pub quiet_hours: Vec<QuietHours>,
     /// Where the registry is, if not in the lake.
     pub registry_url: Option<String>,
     /// What the catalog does not say, by metric id.

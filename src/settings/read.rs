@@ -1,8 +1,10 @@
 //! From the file's text to [`Settings`].
 
+use toml::de::{DeTable, DeValue};
+
 use super::file::{File, LakeOption, SecretSource};
 use super::{Settings, check};
-use crate::vocabulary::{Failure, Secret, nearest_name};
+use crate::vocabulary::{ExactNumber, Failure, Secret, nearest_name};
 
 /// What the configuration may refer to outside of itself.
 pub struct Surroundings<'a> {
@@ -19,12 +21,13 @@ pub struct Surroundings<'a> {
 /// where a key is unknown.
 pub fn read_settings(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<Settings, Failure> {
     let file: File = toml::from_str(text).map_err(|error| unreadable(name, text, &error))?;
+    exact_numbers(name, text)?;
     check::settings(file, surroundings).map_err(|failure| located(name, text, failure))
 }
 
 /// The failure of a check with the line of the key that it begins with ("read PLACE…"), or of the
 /// nearest table around it.
-fn located(name: &str, text: &str, failure: Failure) -> Failure {
+pub fn located(name: &str, text: &str, failure: Failure) -> Failure {
     let Some(message) = failure.message.strip_prefix("read ") else { return failure };
     let place = message.split([':', ' ']).next().unwrap_or_default();
     match line_of(text, place) {
@@ -33,8 +36,36 @@ fn located(name: &str, text: &str, failure: Failure) -> Failure {
     }
 }
 
+/// Refuses numbers that float64, by which TOML is read, has not: a bound would be another than what is written.
+fn exact_numbers(name: &str, text: &str) -> Result<(), Failure> {
+    let document = DeTable::parse(text).ok();
+    let Some((literal, start)) = document.and_then(|document| document.get_ref().values().find_map(inexact_number))
+    else {
+        return Ok(());
+    };
+    let line = line_at(text, start);
+    Err(Failure::configuration(format!("read {name}: line {line}: {literal} has more digits than a float64 keeps"))
+        .hint("write fewer digits, or a whole number"))
+}
+
+/// The first number of a value that float64 has not, and where it stands.
+fn inexact_number(value: &toml::Spanned<DeValue<'_>>) -> Option<(String, usize)> {
+    match value.get_ref() {
+        DeValue::Float(float) => {
+            let literal = float.as_str().trim_start_matches('+');
+            let kept: f64 = literal.parse().ok()?;
+            // Infinity and the like are no numbers, and not for this to refuse.
+            let is_exact = ExactNumber::parse(literal)? == ExactNumber::parse(&kept.to_string())?;
+            (!is_exact).then(|| (literal.to_owned(), value.span().start))
+        }
+        DeValue::Array(values) => values.iter().find_map(inexact_number),
+        DeValue::Table(table) => table.values().find_map(inexact_number),
+        _ => None,
+    }
+}
+
 fn line_of(text: &str, place: &str) -> Option<usize> {
-    let document = toml::de::DeTable::parse(text).ok()?;
+    let document = DeTable::parse(text).ok()?;
     let mut table = Some(document.get_ref());
     let mut found = None;
     for name in place.split('.') {
@@ -63,6 +94,10 @@ impl Surroundings<'_> {
                 }
             },
             (None, Some(path)) => match (self.text_file)(path) {
+                Ok(text) if text.trim_end().is_empty() => {
+                    Err(Failure::configuration(format!("read {place}: the file {path} is empty"))
+                        .hint("write the secret into it, and nothing else"))
+                }
                 Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
                 Err(error) => Err(Failure::configuration(format!("read {place} from the file {path}: {error}"))
                     .hint("name a file that this user may read")),

@@ -47,6 +47,7 @@ fn read(text: &str) -> Result<Settings, Failure> {
         variable: &|name| (name == "CXONE_CLIENT_ID").then(|| "id".to_owned()),
         text_file: &|path| match path {
             "/run/secrets/cxone" => Ok("secret\n".to_owned()),
+            "/run/secrets/empty" => Ok("\n".to_owned()),
             _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
         },
     };
@@ -97,6 +98,30 @@ fn mistakes_are_named_with_a_hint() {
         "OTHER_ID",
         "read cxlake.toml: line 4: tenants.acme.client_id: the environment variable OTHER_ID is not set",
         "set OTHER_ID, or name another source: { env = \"NAME\" } or { file = \"PATH\" }",
+    );
+    check(
+        "/run/secrets/cxone",
+        "/run/secrets/empty",
+        "read cxlake.toml: line 5: tenants.acme.client_secret: the file /run/secrets/empty is empty",
+        "write the secret into it, and nothing else",
+    );
+    check(
+        "requests_per_second = 5.0",
+        "quiet_hours = [\"08:00-18:00\", \"25:00-26:00\"]",
+        "read cxlake.toml: line 12: tenants.acme.limits.quiet_hours: \"25:00-26:00\" names no hours: expected HH:MM-HH:MM",
+        "write them in the tenant's zone: quiet_hours = [\"08:00-18:00\"]",
+    );
+    check(
+        "minimum = 0",
+        "minimum = -12345678901234567890.12345",
+        "read cxlake.toml: line 33: -12345678901234567890.12345 has more digits than a float64 keeps",
+        "write fewer digits, or a whole number",
+    );
+    check(
+        "allow_http = true",
+        "token = { envv = \"X\" }",
+        "read cxlake.toml: line 38: expected a text, true, false, a whole number, { env = \"NAME\" } or { file = \"PATH\" }",
+        "`cxlake schema configuration` prints what may stand where",
     );
     check(
         "America/New_York",

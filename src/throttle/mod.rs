@@ -3,12 +3,10 @@
 
 mod backoff;
 mod pace;
-mod quiet_hours;
 mod server_hints;
 mod token_bucket;
 
 pub use backoff::Backoff;
 pub use pace::Pace;
-pub use quiet_hours::{ParseQuietHoursError, QuietHours};
 pub use server_hints::ServerHints;
 pub use token_bucket::TokenBucket;

@@ -46,6 +46,53 @@ async fn configuration_errors_are_named() {
     .await;
 }
 
+/// What is wrong in the part of one tenant stops a run of another before any call.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_is_checked_whole_before_anybody_is_called() {
+    let mut lab = Lab::start(tenant(10)).await;
+    let secret = |name: &str| format!("{{ env = \"CXONE_CLIENT_{name}\" }}");
+    lab.add(&format!(
+        "\n[tenants.beta]\nauth_url = \"https://beta.example\"\nclient_id = {}\nclient_secret = {}\n#here\n\
+         [tenants.beta.regions]\nna1 = \"https://na1.beta.example\"\n[reports.other]\ntenant = \"beta\"\n\
+         report = \"Other\"\ngroup_by = [\"agentId\"]\nkey = [\"agentId\"]\n",
+        secret("ID"),
+        secret("SECRET"),
+    ));
+    for (wrong, reason) in [
+        (
+            "limits = { quiet_hours = [\"25:00-26:00\"] }",
+            "tenants.beta.limits.quiet_hours: \"25:00-26:00\" names no hours",
+        ),
+        ("registry_url = \"ftp://x/y\"", "tenants.beta.registry_url: there is no store for ftp://"),
+        ("custom_metrics = { cm_a = { schema = { minLenght = 3 } } }", "did you mean \"minLength\"?"),
+        ("[reports.other.columns]\nagentId = { pattern = \"(\" }", "reports.other.columns.agentId: "),
+    ] {
+        lab.replace("#here", wrong);
+        for command in [&["run", "--date", "2024-01-01", "--report", "calls"][..], &["check"], &["registry", "sync"]] {
+            let outcome = lab.cxlake(command).expect(2);
+            assert!(outcome.complaint().contains(reason), "{}", outcome.complaint());
+            assert!(outcome.complaint().contains(": line "), "{}", outcome.complaint());
+        }
+        lab.replace(wrong, "#here");
+    }
+    assert!(lab.simulator.calls().is_empty());
+    lab.cxlake(&["run", "--date", "2024-01-01", "--report", "calls"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_manifest_is_no_matter_of_another_try() {
+    let lab = Lab::start(tenant(10)).await;
+    lab.cxlake(&RUN).expect(0);
+    let manifests = lab.lake().join("acme/calls/manifests/dt=2024-01-01");
+    let done = manifests.join("20240101T050000Z-20240102T050000Z-000001.done.json");
+    std::fs::write(&done, "{\"format\":").unwrap();
+    let hint = "hint: restore it as it was, or remove it and run its window again";
+    assert!(lab.cxlake(&RUN).expect(10).complaint().contains(hint));
+    std::fs::remove_file(done).unwrap();
+    assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["committed"]);
+    lab.cxlake(&["verify"]).expect(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_two_metrics_share_is_refused_with_their_ids() {
     let mut settings = tenant(10);

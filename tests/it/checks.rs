@@ -1,6 +1,6 @@
 //! `check`, `plan` and `verify`.
 
-use cxlake_simulator::{CallKind, Effect, Fault, Quota};
+use cxlake_simulator::{CallKind, Effect, Fault, Quota, TenantSettings};
 
 use crate::support::{Lab, Outcome, tenant};
 
@@ -18,6 +18,14 @@ async fn check_names_what_is_missing() {
     let forbidden = Effect::Status { code: 403, headers: Vec::new(), body: r#"{"message":"no scope"}"#.to_owned() };
     lab.simulator.play(Fault { times: 0, ..Fault::new(CallKind::CustomMetrics, forbidden) });
     insta::assert_snapshot!(lab.cxlake(&["check"]).expect(3).stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_fails_where_the_quota_is_spent() {
+    let quota = Some(Quota { limit: 1000, remaining: 0, reset_at: "2099-01-01T00:00:00Z".to_owned() });
+    let lab = Lab::start(TenantSettings { quota, ..tenant(100) }).await;
+    let told = lab.cxlake(&["check"]).expect(5).stdout;
+    assert!(told.contains("FAIL  acme quota: "), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

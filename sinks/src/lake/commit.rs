@@ -114,7 +114,10 @@ impl WindowCommit<'_> {
     pub async fn read_done(&self, sequence: u32) -> Result<Option<Done>, SinkFailure> {
         let content = self.lake.get(&self.address.done(sequence)).await?;
         let done = content.map(|content| serde_json::from_slice(&content)).transpose();
-        done.map_err(|error| self.unreadable(sequence, &error.to_string()))
+        // Dones are written whole or not at all: what is damaged stays so.
+        done.map_err(|error| {
+            SinkFailure::damaged(format!("read the manifest {}: {error}", self.lake.uri(&self.address.done(sequence))))
+        })
     }
 
     fn unreadable(&self, sequence: u32, reason: &str) -> SinkFailure {

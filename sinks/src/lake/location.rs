@@ -39,6 +39,10 @@ pub(super) struct Opened {
     pub(super) uploads: Option<Uploads>,
 }
 
+/// The schemes of stores that a build may have.
+const STORES: [&str; 4] = ["s3", "gs", "abfss", "az"];
+const STORES_HINT: &str = "use a path, file://, s3://, gs://, abfss:// or az://";
+
 /// The one option that is ours: the storage class of S3 and GCS, or Azure's access tier, of the
 /// objects of windows.
 pub(super) const STORAGE_CLASS: &str = "storage_class";
@@ -56,6 +60,10 @@ pub(super) fn client_options() -> object_store::ClientOptions {
 pub(super) fn retry_config() -> object_store::RetryConfig {
     let retry_timeout = Duration::from_secs(60);
     object_store::RetryConfig { retry_timeout, max_retries: 5, ..object_store::RetryConfig::default() }
+}
+
+fn no_store(scheme: &str) -> String {
+    format!("there is no store for {scheme}://")
 }
 
 impl LakeLocation {
@@ -117,11 +125,21 @@ impl LakeLocation {
             "abfss" | "az" => super::azure::open(self, &url),
             #[cfg(not(feature = "azure"))]
             "abfss" | "az" => Err(self.refused("this build has no Azure", "build with the feature azure")),
-            scheme => Err(self.refused(
-                &format!("there is no store for {scheme}://"),
-                "use a path, file://, s3://, gs://, abfss:// or az://",
-            )),
+            scheme => Err(self.refused(&no_store(scheme), STORES_HINT)),
         }
+    }
+
+    /// Whether its URL names a kind of store. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`crate::failure::SinkFailureKind::Configuration`] where it does not.
+    pub fn known_store(&self) -> Result<(), SinkFailure> {
+        let Ok(url) = Url::parse(&self.url) else { return Ok(()) };
+        let scheme = url.scheme();
+        if self.folder().is_some() || scheme == "file" || STORES.contains(&scheme) {
+            return Ok(());
+        }
+        Err(SinkFailure::configuration(no_store(scheme), STORES_HINT))
     }
 
     pub(super) fn refused(&self, reason: &str, hint: &str) -> SinkFailure {

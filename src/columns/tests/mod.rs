@@ -81,7 +81,8 @@ fn plan_with_duration_from(source: &str, metric: &Metric, unknown_keys: UnknownK
         status: MetricStatus::Published,
         reporting_groups: None,
     }];
-    let given = MetricOverride { column_type: metric.column_type, ..MetricOverride::default() };
+    let schema = metric.constraints.schema.clone();
+    let given = MetricOverride { column_type: metric.column_type, schema, ..MetricOverride::default() };
     let overrides = BTreeMap::from([("cm_x".to_owned(), given)]);
     let version = evolve("acme", None, &catalog, &overrides, &[report], String::new()).unwrap().version;
     let request = PlanRequest {
@@ -323,6 +324,17 @@ fn constraints_are_compared_on_the_exact_value() {
     let numbers = Metric::of("integer").with(|constraints| constraints.allowed_values = allowed("[1, 2]"));
     accept(&numbers, "2.0", "2");
     reject(&numbers, "3", "enum");
+    for (keyword, kept, broken, rule) in [
+        ("maximum", "9007199254740992.0", "9007199254740993.0", "range"),
+        ("multipleOf", "9007199254740993.0", "9007199254740995.0", "precision"),
+        ("const", "9007199254740993.0", "9007199254740992.0", "enum"),
+    ] {
+        let given = if keyword == "multipleOf" { 3 } else { kept.trim_end_matches(".0").parse::<i64>().unwrap() };
+        let further = serde_json::Map::from_iter([(keyword.to_owned(), given.into())]);
+        let integers = Metric::of("integer").with(|constraints| constraints.schema = Some(further));
+        accept(&integers, kept, kept.trim_end_matches(".0"));
+        reject(&integers, broken, rule);
+    }
     let beyond_floats = Metric::of("decimal(38,0)")
         .with(|constraints| constraints.allowed_values = allowed("[12345678901234567890123]"));
     accept(&beyond_floats, "12345678901234567890123", "12345678901234567890123");
@@ -393,6 +405,20 @@ fn a_record_outside_its_window_is_rejected() {
             assert_eq!(violations(&outcome.quarantine[0]), ["out_of_window /startTime"]);
         }
     }
+}
+
+#[test]
+fn what_is_found_outside_of_the_window_is_told_however_its_key_is_written() {
+    let record = r#"{"id":"a","st\u0061rtTime":"2024-01-03T00:00:00Z"}"#;
+    let outcome = run(plan(&Metric::of("number"), UnknownKeys::Keep), &[record.as_bytes()]);
+    assert!(outcome.quarantine[0]["violations"].contains("2024-01-03T00:00:00Z"), "{:?}", outcome.quarantine);
+}
+
+#[test]
+fn a_record_counts_once_for_an_unknown_key_that_it_repeats() {
+    let records: [&[u8]; 2] = [br#"{"id":"a","new":1,"new":2}"#, br#"{"id":"b","new":1}"#];
+    let unknown = run(plan(&Metric::of("number"), UnknownKeys::Keep), &records).typed.unknown_keys;
+    assert_eq!(unknown, BTreeMap::from([("/new".to_owned(), (2, 0))]));
 }
 
 #[test]
