@@ -228,7 +228,7 @@ impl ColumnBuffer {
         match (&self.values, &mut *sum) {
             (Values::Float(values), Sum::Float { .. }) => sum.add_floats(values),
             (Values::Integer(values), Sum::Exact { .. }) => {
-                values.iter().for_each(|value| sum.add_exact(i128::from(*value)));
+                sum.add_exact(values.iter().map(|value| i128::from(*value)).sum());
             }
             (Values::Decimal(values), Sum::Exact { .. }) => values.iter().for_each(|value| sum.add_exact(*value)),
             _ => return,

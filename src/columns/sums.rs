@@ -1,5 +1,6 @@
 //! Sums of the numeric columns of the accepted rows: part of a window's proof.
 
+use arrow::datatypes::i256;
 use serde::{Deserialize, Serialize};
 
 use super::cells::{Cell, Cells};
@@ -21,22 +22,17 @@ pub struct ColumnSum {
 pub(super) enum Sum {
     /// A column without a sum.
     None,
-    Exact {
-        total: i128,
-        scale: u8,
-    },
+    /// As wide as no number of 38-digit values can leave.
+    Exact { total: i256, scale: u8 },
     /// A compensated sum: its error does not grow with the number of rows.
-    Float {
-        total: f64,
-        lost: f64,
-    },
+    Float { total: f64, lost: f64 },
 }
 
 impl Sum {
     pub(super) fn of(column_type: ColumnType) -> Self {
         match column_type {
-            ColumnType::Integer => Self::Exact { total: 0, scale: 0 },
-            ColumnType::Decimal { scale, .. } => Self::Exact { total: 0, scale },
+            ColumnType::Integer => Self::Exact { total: i256::ZERO, scale: 0 },
+            ColumnType::Decimal { scale, .. } => Self::Exact { total: i256::ZERO, scale },
             ColumnType::Number => Self::Float { total: 0.0, lost: 0.0 },
             ColumnType::String | ColumnType::Boolean | ColumnType::Timestamp | ColumnType::Date => Self::None,
         }
@@ -47,7 +43,7 @@ impl Sum {
         match Self::of(column_type) {
             Self::Exact { scale, .. } => {
                 let digits = text.replace('.', "");
-                Self::Exact { total: digits.parse().unwrap_or_default(), scale }
+                Self::Exact { total: i256::from_string(&digits).unwrap_or_default(), scale }
             }
             Self::Float { .. } => Self::Float { total: text.parse().unwrap_or_default(), lost: 0.0 },
             Self::None => Self::None,
@@ -69,7 +65,7 @@ impl Sum {
     #[inline]
     pub(super) fn add_exact(&mut self, value: i128) {
         if let Self::Exact { total, .. } = self {
-            *total = total.saturating_add(value);
+            *total = total.wrapping_add(i256::from_i128(value));
         }
     }
 
@@ -110,10 +106,10 @@ pub(super) fn column_sums(plan: &DecodePlan, sums: &[(u64, Sum)]) -> Vec<ColumnS
     sums.collect()
 }
 
-fn decimal_text(unscaled: i128, scale: u8) -> String {
+fn decimal_text(unscaled: i256, scale: u8) -> String {
     let scale = usize::from(scale);
-    let sign = if unscaled < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let sign = if unscaled < i256::ZERO { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.to_string().trim_start_matches('-'), width = scale + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
@@ -132,6 +128,12 @@ mod tests {
         let mut resumed = Sum::from_text(ColumnType::Decimal { precision: 9, scale: 2 }, "-1.45");
         resumed.add(&Cell::Decimal(200));
         assert_eq!(resumed.text().as_deref(), Some("0.55"));
+        let most = 10_i128.pow(38) - 1;
+        let mut wide = Sum::of(ColumnType::Decimal { precision: 38, scale: 0 });
+        for unscaled in [most, most, most, -most, -most] {
+            wide.add(&Cell::Decimal(unscaled));
+        }
+        assert_eq!(wide.text(), Some(most.to_string()));
         let mut float = Sum::of(ColumnType::Number);
         for value in [1e100, 1.0, -1e100, 1.0, 1e100, -1e100] {
             float.add(&Cell::Float(value));

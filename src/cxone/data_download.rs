@@ -213,11 +213,45 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
             .filter(|(_, text)| std::str::from_utf8(text).is_err())
             .map(|(index, text)| (index, XxHash3_64::oneshot(text)))
             .collect();
-        if !not_utf8.is_empty() && not_utf8_before.as_ref() != Some(&not_utf8) {
+        if not_utf8.is_empty() {
+            return Err(Setback::passing("a broken page: bytes around its records are not UTF-8"));
+        }
+        if not_utf8_before.as_ref() != Some(&not_utf8) {
             let reason = format!("a broken page: {} of its records are not UTF-8", not_utf8.len());
             *not_utf8_before = Some(not_utf8);
             return Err(Setback::passing(reason));
         }
     }
     Ok(PageAnswer { page, total, next_cursor })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_utf8_pass_only_where_a_record_has_them_twice() {
+        fn check(bodies: [&[u8]; 2], expected: [Option<&str>; 2]) {
+            let mut before = None;
+            for (body, expected) in bodies.into_iter().zip(expected) {
+                let body = Bytes::copy_from_slice(body);
+                let answer = Answer { status: StatusCode::OK, request_id: None, content_type: None, body };
+                match (read_page(answer, &Place::Offset(0), &mut before), expected) {
+                    (Ok(_), None) => {}
+                    (Err(Setback::Passing { reason, .. }), Some(expected)) => assert_eq!(reason, expected),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let record: &[u8] = b"{\"totalRecords\":1,\"data\":[\"\xff\"]}";
+        let around: &[u8] = b"{\"totalRecords\":1,\"data\":[1],\"report\":\"\xff\"}";
+        let (of_record, of_envelope) =
+            ("a broken page: 1 of its records are not UTF-8", "a broken page: bytes around its records are not UTF-8");
+        check([record, record], [Some(of_record), None]);
+        check([around, around], [Some(of_envelope); 2]);
+        check([record, around], [Some(of_record), Some(of_envelope)]);
+    }
 }
