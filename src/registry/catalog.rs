@@ -1,6 +1,5 @@
 //! The tenant's catalog, in neutral words.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -52,14 +51,15 @@ pub enum MetricStatus {
     Retired,
 }
 
-/// The hash of what matters in a catalog: neither order nor anything the registry does not hold, as drafts are.
+/// The hash of what matters in a catalog: neither order nor anything the registry does not hold. It takes in published
+/// metrics only, and one that is retired is like one that is gone.
 pub fn catalog_sha256(catalog: &[CatalogMetric]) -> String {
     let mut lines: Vec<String> = catalog
         .iter()
-        .filter(|metric| metric.status != MetricStatus::Draft)
+        .filter(|metric| metric.status == MetricStatus::Published)
         .map(|metric| {
-            let reporting_groups: Option<BTreeSet<&String>> =
-                metric.reporting_groups.as_ref().map(|groups| groups.iter().collect());
+            let mut reporting_groups = metric.reporting_groups.clone();
+            reporting_groups.iter_mut().for_each(|groups| groups.sort_unstable());
             let constraints = serde_json::to_string(&metric.constraints).unwrap_or_default();
             format!(
                 "{:?} {:?} {:?} {constraints} {} {:?} {:?}\n",

@@ -82,12 +82,16 @@ fn what_the_registry_does_not_hold_makes_no_drift_of_a_change_of_the_configurati
         catalog[0].reporting_groups = Some(groups.map(str::to_owned).to_vec());
         catalog
     };
-    let draft = CatalogMetric { status: MetricStatus::Draft, ..metric("cm_d", "Draft", "string") };
-    let with_draft = [grouped(["a", "b"]), vec![draft]].concat();
-    for other in [grouped(["b", "a"]), with_draft] {
+    let with = |status| {
+        let other = CatalogMetric { status, ..metric("cm_d", "Other", "string") };
+        [grouped(["a", "b"]), vec![other]].concat()
+    };
+    for other in [grouped(["b", "a"]), with(MetricStatus::Draft), with(MetricStatus::Retired)] {
         assert_eq!(catalog_sha256(&grouped(["a", "b"])), catalog_sha256(&other));
     }
-    assert_ne!(catalog_sha256(&grouped(["a", "b"])), catalog_sha256(&grouped(["a", "c"])));
+    for other in [grouped(["a", "c"]), with(MetricStatus::Published)] {
+        assert_ne!(catalog_sha256(&grouped(["a", "b"])), catalog_sha256(&other));
+    }
 }
 
 #[test]
