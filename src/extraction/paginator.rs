@@ -87,6 +87,8 @@ enum State {
     Cursor {
         cursor: String,
         offset: u64,
+        /// The empty pages just before.
+        empty_pages: u32,
     },
     /// The tenant's page is as long as was asked for, or its cap is not known yet: `longest` is the
     /// longest page so far.
@@ -119,7 +121,7 @@ pub async fn deliver<R: PageReader>(
     loop {
         state = match state {
             State::Begin => window.begin().await?,
-            State::Cursor { cursor, offset } => window.follow(cursor, offset).await?,
+            State::Cursor { cursor, offset, empty_pages } => window.follow(cursor, offset, empty_pages).await?,
             State::Probe { offset, longest } => window.probe(offset, longest).await?,
             State::Offsets { offset, step } => window.read_rest(offset, step).await?,
             State::End => {
@@ -165,24 +167,25 @@ impl<R: PageReader> Window<R> {
         }
         self.pass_on(answer).await?;
         Ok(match next_cursor {
-            Some(cursor) => State::Cursor { cursor, offset: length },
+            Some(cursor) => State::Cursor { cursor, offset: length, empty_pages: u32::from(length == 0) },
             None if length >= self.total => State::End,
             None if length >= limit => State::Offsets { offset: length, step: limit },
             None => State::Probe { offset: length, longest: length },
         })
     }
 
-    async fn follow(&mut self, cursor: String, offset: u64) -> Result<State, Interruption> {
+    async fn follow(&mut self, cursor: String, offset: u64, empty_pages: u32) -> Result<State, Interruption> {
         let place = Place::Cursor { cursor, offset };
         let answer = self.reader.page(&place, self.limits.page_records).await?;
         let next_cursor = answer.next_cursor.clone();
         let length = answer.page.record_count();
-        if length == 0 && next_cursor.is_some() {
+        let empty_pages = if length == 0 { empty_pages + 1 } else { 0 };
+        if empty_pages > EMPTY_PAGE_RETRIES && next_cursor.is_some() {
             return Err(Interruption::Unstable(format!("an empty page at {offset}, before the end")));
         }
         self.pass_on(answer).await?;
         Ok(match next_cursor {
-            Some(cursor) => State::Cursor { cursor, offset: offset + length },
+            Some(cursor) => State::Cursor { cursor, offset: offset + length, empty_pages },
             None => State::End,
         })
     }
@@ -198,7 +201,7 @@ impl<R: PageReader> Window<R> {
         self.pass_on(answer).await?;
         let (offset, step) = (offset + length, length.max(longest));
         Ok(match next_cursor {
-            Some(cursor) => State::Cursor { cursor, offset },
+            Some(cursor) => State::Cursor { cursor, offset, empty_pages: 0 },
             None if offset >= self.total => State::End,
             None => State::Offsets { offset, step },
         })

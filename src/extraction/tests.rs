@@ -19,6 +19,7 @@ struct Numbers {
     shifts_after: Option<u64>,
     calls: Mutex<Vec<(u64, u64)>>,
     faults: Mutex<VecDeque<(u64, Fault)>>,
+    gave_cursor: Mutex<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -26,23 +27,29 @@ enum Fault {
     Short(u64),
     Total(u64),
     DataOf(u64),
+    EmptyWithoutCursor,
 }
 
 impl PageReader for Numbers {
     async fn page(&self, place: &Place, limit: u64) -> Result<PageAnswer, Failure> {
         let offset = place.offset();
         self.calls.lock().unwrap().push((offset, limit));
+        let is_by_offset = matches!(place, Place::Offset(_));
+        let had_cursor = std::mem::replace(&mut *self.gave_cursor.lock().unwrap(), false);
+        assert!(!(had_cursor && is_by_offset), "the cursor was not followed at {offset}");
         let mut length = limit.min(self.cap.unwrap_or(limit)).min(self.total - offset);
         if self.ignores_offset {
             length = limit.min(self.total);
         }
         let (mut total, mut first) = (self.total, if self.ignores_offset { 0 } else { offset });
+        let mut hides_cursor = false;
         let mut faults = self.faults.lock().unwrap();
         if faults.front().is_some_and(|(at, _)| *at == offset) {
             match faults.pop_front().unwrap().1 {
                 Fault::Short(records) => length = records,
                 Fault::Total(moved) => total = moved,
                 Fault::DataOf(other) => first = other,
+                Fault::EmptyWithoutCursor => (length, hides_cursor) = (0, true),
             }
         }
         // A record went before the page, and another came behind: the total stays.
@@ -56,7 +63,8 @@ impl PageReader for Numbers {
             body.push(',');
         }
         let page = Page::new(offset, Bytes::from(body), records, 1);
-        let more = self.by_cursor && offset + length < self.total;
+        let more = self.by_cursor && !hides_cursor && offset + length < self.total;
+        *self.gave_cursor.lock().unwrap() = more;
         Ok(PageAnswer { page, total, next_cursor: more.then(|| "more".to_owned()) })
     }
 }
@@ -132,12 +140,17 @@ async fn a_cursor_is_followed_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_an_empty_first_page_is_followed() {
-    for faults in [&[(0, Fault::Short(0))][..], &[(0, Fault::Short(0)), (0, Fault::Short(3))]] {
-        let numbers = Numbers { by_cursor: true, ..with_faults(35, faults) };
-        let (outcome, records, _) = run(numbers).await;
-        assert_eq!((outcome, records), (Ok(35), (0..35).collect()));
+async fn a_cursor_of_an_empty_page_is_followed() {
+    for faults in [
+        &[(0, Fault::Short(0))][..],
+        &[(0, Fault::Short(0)), (0, Fault::Short(0)), (0, Fault::Short(3))],
+        &[(0, Fault::EmptyWithoutCursor)],
+        &[(10, Fault::Short(0)), (10, Fault::Short(0)), (20, Fault::Short(0))],
+    ] {
+        all_come(Numbers { by_cursor: true, ..with_faults(35, faults) }).await;
     }
+    let endless = [(10, Fault::Short(0)); 3];
+    unstable(Numbers { by_cursor: true, ..with_faults(35, &endless) }, "an empty page at 10, before the end").await;
 }
 
 #[tokio::test]
