@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::i256;
+
 use crate::lake::ValueSum;
 
 /// How far apart two sums of float64 may be, as a share of the sum of their magnitudes: the order in
@@ -44,7 +46,7 @@ fn added(left: &str, right: &str) -> String {
 /// A decimal number, its digits as they are written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal {
-    unscaled: i128,
+    unscaled: i256,
     scale: u32,
 }
 
@@ -52,12 +54,12 @@ impl Decimal {
     /// Reads `-12.50`; nothing with an exponent.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let unscaled = format!("{whole}{fraction}").parse().ok()?;
+        let unscaled = i256::from_string(&format!("{whole}{fraction}"))?;
         Some(Self { unscaled, scale: u32::try_from(fraction.len()).ok()? })
     }
 
-    fn with_scale(self, scale: u32) -> Option<i128> {
-        self.unscaled.checked_mul(10_i128.checked_pow(scale.checked_sub(self.scale)?)?)
+    fn with_scale(self, scale: u32) -> Option<i256> {
+        self.unscaled.checked_mul(i256::from_i128(10).checked_pow(scale.checked_sub(self.scale)?)?)
     }
 
     fn plus(self, other: Self) -> Option<Self> {
@@ -68,8 +70,8 @@ impl Decimal {
 
     fn text(self) -> String {
         let scale = self.scale as usize;
-        let sign = if self.unscaled < 0 { "-" } else { "" };
-        let digits = format!("{:0>width$}", self.unscaled.unsigned_abs(), width = scale + 1);
+        let sign = if self.unscaled < i256::ZERO { "-" } else { "" };
+        let digits = format!("{:0>width$}", self.unscaled.to_string().trim_start_matches('-'), width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
     }
@@ -95,7 +97,7 @@ mod tests {
         check("0.10", "0.2", "0.30");
         check("-1.45", "1.45", "0.00");
         check("9007199254740993", "1", "9007199254740994");
-        check("170141183460469231731687303715884105727", "1", "170141183460469230000000000000000000000");
+        check("170141183460469231731687303715884105727", "1", "170141183460469231731687303715884105728");
         check(
             "1e300",
             "1",
