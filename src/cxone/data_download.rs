@@ -198,24 +198,22 @@ fn read_page(answer: Answer, place: &Place, not_utf8_before: &mut Option<NotUtf8
         let page = Page::new(place.offset(), answer.body, Vec::new(), 0);
         return Ok(PageAnswer { page, total: 0, next_cursor: None });
     }
-    if is_html(&answer) {
-        return Err(Setback::passing(format!("{} with an HTML page in the place of JSON", answer.status)));
-    }
     let envelope = split_page(&answer.body).map_err(|reason| match message_of(&answer) {
+        _ if is_html(&answer) => Setback::passing(format!("{} with an HTML page in the place of JSON", answer.status)),
         Some(message) => Setback::passing(format!("{} with an error in the place of a page: {message}", answer.status)),
         None => Setback::passing(reason),
     });
     let Envelope { total, records, deepest_record, next_cursor } = envelope?;
     let page = Page::new(place.offset(), answer.body, records, deepest_record);
     if !page.is_utf8() {
+        if !page.is_utf8_around_records() {
+            return Err(Setback::passing("a broken page: bytes around its records are not UTF-8"));
+        }
         let texts = page.record_bytes().enumerate();
         let not_utf8: NotUtf8 = texts
             .filter(|(_, text)| std::str::from_utf8(text).is_err())
             .map(|(index, text)| (index, XxHash3_64::oneshot(text)))
             .collect();
-        if not_utf8.is_empty() {
-            return Err(Setback::passing("a broken page: bytes around its records are not UTF-8"));
-        }
         if not_utf8_before.as_ref() != Some(&not_utf8) {
             let reason = format!("a broken page: {} of its records are not UTF-8", not_utf8.len());
             *not_utf8_before = Some(not_utf8);
@@ -231,6 +229,20 @@ mod tests {
     use reqwest::StatusCode;
 
     use super::*;
+
+    #[test]
+    fn a_page_is_one_whatever_its_answer_is_called() {
+        let read = |text: &'static str| {
+            let (status, content_type) = (StatusCode::OK, Some("text/html".to_owned()));
+            let answer = Answer { status, request_id: None, content_type, body: Bytes::from(text) };
+            read_page(answer, &Place::Offset(0), &mut None)
+        };
+        assert_eq!(read("{\"totalRecords\":1,\"data\":[1]}").unwrap().page.record_count(), 1);
+        match read("<html>") {
+            Err(Setback::Passing { reason, .. }) => assert_eq!(reason, "200 OK with an HTML page in the place of JSON"),
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn bytes_that_are_not_utf8_pass_only_where_a_record_has_them_twice() {
@@ -253,5 +265,7 @@ mod tests {
         check([record, record], [Some(of_record), None]);
         check([around, around], [Some(of_envelope); 2]);
         check([record, around], [Some(of_record), Some(of_envelope)]);
+        let both: &[u8] = b"{\"totalRecords\":1,\"data\":[\"\xff\"],\"report\":\"\xff\"}";
+        check([both, both], [Some(of_envelope); 2]);
     }
 }

@@ -35,6 +35,17 @@ impl Page {
         self.is_utf8
     }
 
+    /// Whether all around the records is UTF-8.
+    pub fn is_utf8_around_records(&self) -> bool {
+        let mut start = 0;
+        let mut parts = self.records.iter().map(|record| {
+            let part = start..record.start;
+            start = record.end;
+            part
+        });
+        parts.all(|part| from_utf8(&self.body[part]).is_ok()) && from_utf8(&self.body[start..]).is_ok()
+    }
+
     /// The exact bytes of each record, in order.
     pub fn record_bytes(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.records.iter().map(|range| &self.body[range.clone()])
