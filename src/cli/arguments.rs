@@ -71,14 +71,10 @@ pub(super) struct Global {
 }
 
 impl Global {
-    /// Of two that contradict each other, the one that the environment set yields.
+    /// More is logged where a flag says so, though the environment asks for less; else quiet beats verbose.
     pub(super) fn flags_beat_variables(&mut self, given: &ArgMatches) {
         let is_flag = |name: &str| given.value_source(name) == Some(ValueSource::CommandLine);
-        match (is_flag("quiet"), is_flag("verbose")) {
-            (true, false) => self.verbose = 0,
-            (false, true) => self.quiet = false,
-            _ => {}
-        }
+        self.quiet &= is_flag("quiet") || !is_flag("verbose");
     }
 }
 

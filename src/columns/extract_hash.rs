@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 /// Changes whenever what is written from the same records changes.
-const FORMAT_VERSION: u32 = 4;
+const FORMAT_VERSION: u32 = 5;
 
 /// The same for what a replay writes from the same window and rules.
-const REPLAY_VERSION: u32 = 2;
+const REPLAY_VERSION: u32 = 3;
 
 /// Bytes that are hashed at once: whole subtrees of BLAKE3, several of its 1 KiB chunks side by side, and still in
 /// the cache.

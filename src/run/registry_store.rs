@@ -157,7 +157,8 @@ impl RegistryStore {
     }
 }
 
-fn registry_location(settings: &Settings, tenant: &str) -> Result<Option<LakeLocation>, Failure> {
+/// Where a tenant's registry is, if not in the lake.
+pub(super) fn registry_location(settings: &Settings, tenant: &str) -> Result<Option<LakeLocation>, Failure> {
     let url = tenant_settings(settings, tenant)?.registry_url.clone();
     Ok(url.map(|url| LakeLocation { url, ..lake_location(&settings.lake) }))
 }

@@ -3,6 +3,7 @@
 use cxlake_sinks::lake::LakeLocation;
 
 use super::preflight::lake_location;
+use super::registry_store::registry_location;
 use crate::columns::{RULES_HINT, check_rules};
 use crate::settings::{ReportSettings, Settings, TenantSettings};
 use crate::vocabulary::{ColumnType, Constraints, Failure};
@@ -12,12 +13,10 @@ use crate::vocabulary::{ColumnType, Constraints, Failure};
 /// # Errors
 /// [`crate::vocabulary::FailureKind::Configuration`], its message begins with "read" and the place of what is wrong.
 pub fn check_settings(settings: &Settings) -> Result<(), Failure> {
-    let location = lake_location(&settings.lake);
-    known_store("lake.url", &location)?;
+    known_store("lake.url", &lake_location(&settings.lake))?;
     for tenant in settings.tenants.values() {
         custom_metrics(tenant)?;
-        if let Some(url) = &tenant.registry_url {
-            let registry = LakeLocation { url: url.clone(), options: location.options.clone() };
+        if let Some(registry) = registry_location(settings, &tenant.name)? {
             known_store(&format!("tenants.{}.registry_url", tenant.name), &registry)?;
         }
     }

@@ -20,7 +20,7 @@ use crate::cxone::Client;
 use crate::extraction::PagingLimits;
 use crate::pipeline::{ExtractedWindow, StageTimes, WindowFault, WindowJob, extract_window};
 use crate::settings::ReportSettings;
-use crate::settings::limits::{IN_FLIGHT_BYTES, WINDOW_REREADS};
+use crate::settings::limits::{COUNTED_UNKNOWN_KEYS, IN_FLIGHT_BYTES, WINDOW_REREADS};
 use crate::vocabulary::{DriftEvent, DriftKind, Failure, FailureKind, RejectTally, RowCounts};
 use crate::window::Window;
 
@@ -311,6 +311,12 @@ impl WindowRun<'_> {
             first_record: Some(*first),
         };
         let events: Vec<DriftEvent> = typed.unknown_keys.iter().map(event).collect();
+        if events.len() == COUNTED_UNKNOWN_KEYS {
+            tracing::warn!(
+                report = self.report.name,
+                "drift: {COUNTED_UNKNOWN_KEYS} unknown keys are told, and no more: there may be others"
+            );
+        }
         for event in &events {
             tracing::warn!(
                 report = self.report.name,

@@ -53,10 +53,9 @@ fn inexact_number(value: &toml::Spanned<DeValue<'_>>) -> Option<(String, usize)>
     match value.get_ref() {
         DeValue::Float(float) => {
             let literal = float.as_str().trim_start_matches('+');
-            let kept: f64 = literal.parse().ok()?;
             // Infinity and the like are no numbers, and not for this to refuse.
-            let is_exact = ExactNumber::parse(literal)? == ExactNumber::parse(&kept.to_string())?;
-            (!is_exact).then(|| (literal.to_owned(), value.span().start))
+            let number = ExactNumber::parse(literal)?;
+            number.to_float(literal).is_err().then(|| (literal.to_owned(), value.span().start))
         }
         DeValue::Array(values) => values.iter().find_map(inexact_number),
         DeValue::Table(table) => table.values().find_map(inexact_number),

@@ -333,9 +333,9 @@ async fn flags_beat_the_environment() {
     let empty: Vec<(String, &str)> = empty.iter().map(|name| (format!("CXLAKE_{name}"), "")).collect();
     let empty: Vec<(&str, &str)> = empty.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     assert_eq!(run(&days, &empty).0, 0);
-    for (arguments, variable, is_told) in [(["-v"], "CXLAKE_QUIET", true), (["-q"], "CXLAKE_VERBOSE", false)] {
-        let output = lab.command(&days).args(arguments).env(variable, "1").output().unwrap();
-        assert_eq!(String::from_utf8(output.stderr).unwrap().contains("window ended"), is_told, "{variable}");
+    for (flag, is_told) in [(None, false), (Some("-v"), true)] {
+        let output = lab.command(&days).args(flag).env("CXLAKE_QUIET", "1").output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap().contains("window ended"), is_told, "{flag:?}");
     }
 }
 

@@ -89,7 +89,7 @@ impl WindowCommit<'_> {
         }
         if let Some(sequence) = newest_done {
             let done = self.read_done(sequence).await?;
-            history.newest_done = Some(done.ok_or_else(|| self.unreadable(sequence, "it is gone"))?);
+            history.newest_done = Some(done.ok_or_else(|| self.gone(sequence))?);
         }
         Ok(history)
     }
@@ -115,14 +115,17 @@ impl WindowCommit<'_> {
         let content = self.lake.get(&self.address.done(sequence)).await?;
         let done = content.map(|content| serde_json::from_slice(&content)).transpose();
         // Dones are written whole or not at all: what is damaged stays so.
-        done.map_err(|error| {
-            SinkFailure::damaged(format!("read the manifest {}: {error}", self.lake.uri(&self.address.done(sequence))))
-        })
+        done.map_err(|error| SinkFailure::damaged(self.unread(sequence, &error.to_string())))
     }
 
-    fn unreadable(&self, sequence: u32, reason: &str) -> SinkFailure {
+    fn unread(&self, sequence: u32, reason: &str) -> String {
+        format!("read the manifest {}: {reason}", self.lake.uri(&self.address.done(sequence)))
+    }
+
+    /// A done that was there a moment ago.
+    fn gone(&self, sequence: u32) -> SinkFailure {
         SinkFailure::unavailable(
-            format!("read the manifest {}: {reason}", self.lake.uri(&self.address.done(sequence))),
+            self.unread(sequence, "it is gone"),
             "`cxlake verify` lists what is wrong with the lake",
         )
     }
@@ -191,7 +194,7 @@ impl WindowCommit<'_> {
         }
         // A number is of one plan only: whoever wrote its done completed this one.
         let done = self.read_done(plan.sequence).await?;
-        let done = done.ok_or_else(|| self.unreadable(plan.sequence, "it is gone"))?;
+        let done = done.ok_or_else(|| self.gone(plan.sequence))?;
         Ok(Committed { done, manifest })
     }
 
