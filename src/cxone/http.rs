@@ -138,9 +138,7 @@ impl Http {
 
     fn redacted(&self, text: String) -> String {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nothing is everywhere.
-        let shown = secrets.iter().map(Secret::reveal).filter(|secret| !secret.is_empty());
-        shown.fold(text, |text, secret| text.replace(secret, "***"))
+        without(text, &secrets)
     }
 
     async fn read_answer(&self, response: Response, most: usize, spares: &SpareBuffers) -> Result<Answer, Setback> {
@@ -300,4 +298,22 @@ fn transport(error: &reqwest::Error) -> String {
 
 fn read_hints(headers: &HeaderMap, now: SystemTime) -> ServerHints {
     ServerHints::read(|name| headers.get(name).and_then(|value| value.to_str().ok()), now)
+}
+
+/// A text with asterisks in the place of secrets.
+fn without(text: String, secrets: &[Secret]) -> String {
+    // A token that is empty would be everywhere.
+    let secrets = secrets.iter().map(Secret::reveal).filter(|secret| !secret.is_empty());
+    secrets.fold(text, |text, secret| text.replace(secret, "***"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_and_no_secret_hides_nothing() {
+        let secrets = ["", "hunter2"].map(|text| Secret::new(text.to_owned()));
+        assert_eq!(without("hunter2 was refused".to_owned(), &secrets), "*** was refused");
+    }
 }
