@@ -7,6 +7,7 @@ that was killed is simply run again, on whatever worker.
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import json
 import os
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -35,12 +36,20 @@ except ImportError:  # Airflow before 3.3
 
 NOT_WORTH_A_RETRY = {2, 3, 4, 6, 10}
 """Exit codes that another try would end with too: configuration, access, drift, quality, a changed lake."""
+NOT_LOADED = 8
+"""The exit code of a run whose windows are all in the lake, where a warehouse load failed."""
+IN_LAKE = {"committed", "unchanged", "empty"}
+"""What a summary says of a window that is in the lake."""
 EMPTY = 99
 """The exit code of a run that found nothing, with `empty="skip"`."""
 MOST_WINDOWS = 200
 """Windows of a summary that are returned as XCom, and manifests of an asset's event: both are kept in Airflow's database."""
 LONGEST_WAIT = 900
 """Seconds that a task waits itself for its retry to be worth it, where Airflow cannot (before 3.3)."""
+LONGEST_RETRY = 2 * 24 * 60 * 60
+"""Seconds that a task stays up for retry: a date that lies years ahead is a mistake, not to be waited for."""
+LAST_WORDS = 20
+"""Lines of the binary's stderr that are told where it ends without a summary, as it does for a wrong argument."""
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 LOG_LEVELS = {"TRACE": 10, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40}
@@ -57,12 +66,16 @@ class CxlakeError(AirflowException):
 if RetryPolicy is not None:
 
     class CxlakeRetryPolicy(RetryPolicy):
-        """Retries when the tenant says that it is worth it; else after the task's own `retry_delay`."""
+        """Retries as the task says, by its `retry_delay`, but not before the time that the tenant asks for; where that is
+        days away, the task fails."""
 
         def evaluate(self, exception, try_number, max_tries, context=None):
             wait = getattr(exception, "retry_after_seconds", None)
-            if wait is None:
+            own = getattr((context or {}).get("task"), "retry_delay", None) or timedelta()
+            if wait is None or wait <= own.total_seconds():
                 return RetryDecision.default()
+            if wait > LONGEST_RETRY:
+                return RetryDecision.fail(f"a retry is worth it in {wait} s only: run the task again then")
             return RetryDecision.retry(timedelta(seconds=wait), f"the tenant asks to wait {wait} s")
 
         def serialize(self):
@@ -106,13 +119,13 @@ class CxlakeRunOperator(BaseOperator):
         date: str | None = None,
         window: str | None = None,
         shard: str | Mapping[str, Any] | None = None,
-        tenants: Sequence[str] = (),
-        reports: Sequence[str] = (),
+        tenants: str | Sequence[str] = (),
+        reports: str | Sequence[str] = (),
         skip_committed: bool = False,
         share: str | None = None,
         empty: str = "ok",
         command: str = "run",
-        arguments: Sequence[str] = (),
+        arguments: str | Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         binary: str | None = None,
         stop_within: int = 45,
@@ -137,32 +150,70 @@ class CxlakeRunOperator(BaseOperator):
         self.binary = binary
         self.stop_within = stop_within
         self._process: subprocess.Popen[str] | None = None
+        self._last_words: collections.deque[str] = collections.deque()
 
     def command_line(self) -> list[str]:
         """The binary and its arguments."""
-        line = [self.binary or find_binary(), self.command, "--log-format", "json", "--progress", "never"]
+        line = self._beginning(self.command)
         shard = self.shard if self.shard is None or isinstance(self.shard, str) else json.dumps(self.shard)
-        named = {"--config": self.config, "--date": self.date, "--window": self.window, "--shard": shard,
+        named = {"--date": self.date, "--window": self.window, "--shard": shard,
                  "--share": self.share, "--empty": self.empty if self.command == "run" else None}
         for flag, value in named.items():
             line += [flag, value] if value else []
         for flag, values in {"--tenant": self.tenants, "--report": self.reports}.items():
-            for value in values:
+            for value in _listed(values):
                 line += [flag, value]
         line += ["--skip-committed"] if self.skip_committed else []
-        return [*line, *self.arguments]
+        return [*line, *_listed(self.arguments)]
+
+    def _beginning(self, command: str) -> list[str]:
+        line = [self.binary or find_binary(), command, "--log-format", "json", "--progress", "never"]
+        return [*line, "--config", self.config] if self.config else line
 
     def execute(self, context: Any) -> dict[str, Any]:
-        line = self.command_line()
+        code, summary = self._run(self.command_line())
+        windows = (summary or {}).get("windows") or []
+        if code == NOT_LOADED and self.command == "run" and all(window["status"] in IN_LAKE for window in windows):
+            return self._outcome(*self._load_alone(summary), context)
+        return self._outcome(code, summary, context)
+
+    def _load_alone(self, summary: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+        """Tries to load what a run has committed, as often as the task may be retried: a retry would read it all again."""
+        windows = summary["windows"]
+        days = sorted(date.fromisoformat(window["window"]["date"]) for window in windows)
+        line = self._beginning("load")
+        for flag, name in (("--tenant", "tenant"), ("--report", "report")):
+            for value in sorted({window[name] for window in windows}):
+                line += [flag, value]
+        line += ["--from", days[0].isoformat(), "--to", (days[-1] + timedelta(days=1)).isoformat()]
+        for _ in range(self.retries or 0):
+            wait = max(self.retry_delay.total_seconds(), summary.get("retry_after_seconds") or 0)
+            self.log.info("all windows are in the lake: trying the load alone in %s s", min(wait, LONGEST_WAIT))
+            time.sleep(min(wait, LONGEST_WAIT))
+            code, loaded = self._run(line)
+            if code == 0 and loaded is not None:
+                return 0, _with_loads(summary, loaded)
+            if code != NOT_LOADED or loaded is None:
+                return code, loaded
+            summary = {**summary, "error": loaded["error"], "retry_after_seconds": loaded["retry_after_seconds"]}
+        error = summary.get("error") or {}
+        raise AirflowFailException(
+            f"{error.get('message')} (exit code {NOT_LOADED}). {error.get('hint') or ''} All windows are in the lake: "
+            "`cxlake load` loads them.")
+
+    def _run(self, line: list[str]) -> tuple[int, dict[str, Any] | None]:
+        """Runs the binary to its end: the exit code, and the summary."""
         self.log.info("running %s", " ".join(line))
         self._process = subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
             preexec_fn=_ending_with(os.getpid()) if LIBC else None, env={**os.environ, **(self.env or {})})
         lines: list[str] = []
+        self._last_words = collections.deque(maxlen=LAST_WORDS)
         reader = threading.Thread(target=lambda: lines.extend(self._process.stdout))
         reader.start()
         try:
             for text in self._process.stderr:
+                self._last_words.append(text.rstrip())
                 self._log(text.rstrip())
             code = self._process.wait()
         except BaseException:
@@ -170,14 +221,15 @@ class CxlakeRunOperator(BaseOperator):
             raise
         finally:
             reader.join()
-        return self._outcome(code, _summary(lines), context)
+        return code, _summary(lines)
 
     def _outcome(self, code: int, summary: dict[str, Any] | None, context: Any) -> dict[str, Any]:
         if code == EMPTY:
             raise AirflowSkipException("every window is empty")
         if code != 0:
             error = (summary or {}).get("error") or {}
-            message = error.get("message") or f"the binary ended with {code}, and without a summary"
+            last_words = "\n".join(self._last_words)
+            message = error.get("message") or f"the binary ended with {code}, and without a summary: {last_words}"
             message = f"{message} (exit code {code}). {error.get('hint') or ''}".strip()
             if code in NOT_WORTH_A_RETRY:
                 raise AirflowFailException(message)
@@ -228,6 +280,23 @@ class CxlakeRunOperator(BaseOperator):
             process.wait(self.stop_within)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _listed(values: str | Sequence[str]) -> Sequence[str]:
+    """One text is a list of one: so a template can be written without brackets."""
+    return [values] if isinstance(values, str) and values else values
+
+
+def _with_loads(summary: dict[str, Any], loaded: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a run whose loads were made good."""
+    def key(window: dict[str, Any]) -> tuple[str, str, str]:
+        return window["tenant"], window["report"], window["window"]["start"]
+
+    loads = {key(window): window["load"] for window in loaded["windows"]}
+    windows = [{**window, "load": loads.get(key(window), window["load"])} for window in summary["windows"]]
+    ended = {name: loaded[name] for name in ("exit_code", "error", "retry_after_seconds")}
+    status = "empty" if all(window["status"] == "empty" for window in windows) else "ok"
+    return {**summary, **ended, "status": status, "windows": windows}
 
 
 def _ending_with(parent: int) -> Callable[[], None]:

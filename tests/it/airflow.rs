@@ -213,7 +213,7 @@ async fn a_task_that_is_gone_leaves_no_binary_behind() {
 }
 
 #[test]
-fn what_a_task_returns_is_bounded() {
+fn arguments_and_ends_are_what_airflow_needs() {
     let home = tempfile::tempdir().unwrap();
     let mut python = airflow(home.path(), "python");
     python.arg(root().join("tests/it/python/returned.py"));
