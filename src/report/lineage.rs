@@ -151,7 +151,8 @@ impl Lineage<'_> {
             let statistics = json!({ "rowCount": rows, "fileCount": windows.len() });
             json!({
                 "namespace": namespace,
-                "name": name.trim_start_matches('/'),
+                // A path stays one (OpenLineage, "Dataset Naming"); an object's key begins with no slash.
+                "name": if namespace == "file" { name.as_str() } else { name.trim_start_matches('/') },
                 "facets": { "storage": facet("1-0-1", "StorageDatasetFacet", storage) },
                 "outputFacets": {
                     "outputStatistics": facet("1-0-2", "OutputStatisticsOutputDatasetFacet", statistics),

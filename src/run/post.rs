@@ -9,12 +9,18 @@ pub(super) async fn post(url: &str, token: Option<&str>, json: String, patience:
         .redirect(reqwest::redirect::Policy::none())
         .timeout(patience)
         .build()
-        .map_err(|error| error.without_url().to_string())?;
+        .map_err(|error| chain(&error.without_url()))?;
     let request = client.post(url).header(reqwest::header::CONTENT_TYPE, "application/json").body(json);
     let request = match token {
         Some(token) => request.bearer_auth(token),
         None => request,
     };
-    let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
+    let answer = request.send().await.map_err(|error| chain(&error.without_url()))?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("it answered {}", answer.status())) }
+}
+
+/// An error with its causes: the first one alone says that something failed, not what.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
