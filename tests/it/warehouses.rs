@@ -158,6 +158,11 @@ impl House {
         self.warehouse.misbehave(&format!("fail?reason={reason}&times={times}"));
     }
 
+    /// Makes all BigQuery jobs so far another user's.
+    pub(crate) fn disown_big_query_jobs(&self) {
+        self.warehouse.misbehave("disown");
+    }
+
     /// Makes Google give the next ones who ask no token.
     pub(crate) fn refuse_tokens(&self, error: &str, times: u32) {
         self.warehouse.misbehave(&format!("refuse?error={error}&times={times}"));

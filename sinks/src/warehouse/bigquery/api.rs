@@ -43,6 +43,11 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
+    /// Whether a right is missing. Calls that come too fast have the same status.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.status == Some(403) && !self.passes
+    }
+
     /// Errors that pass are those of "Error messages" in BigQuery's documentation whose advice is to
     /// retry, and those of the way there.
     fn of(error: BQError) -> Self {

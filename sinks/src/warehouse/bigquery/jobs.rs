@@ -37,6 +37,13 @@ enum End {
     Badly { reason: String, message: String },
 }
 
+/// What has a job's id.
+enum Found {
+    Job(Box<Job>),
+    OfAnother,
+    Nothing,
+}
+
 impl BigQuery {
     /// What jobs of a load are named by: letters, digits, `_` and `-` are allowed.
     pub(super) fn job_name(&self, load: &TableLoad) -> String {
@@ -59,12 +66,17 @@ impl BigQuery {
         loop {
             attempt += 1;
             let id = format!("{name}_a{attempt}");
-            let (end, is_own) = match self.find(&id).await? {
-                Some(job) => (self.ended(&id, job).await?, false),
-                None => {
+            let made = match self.find(&id).await? {
+                Found::Job(job) => Some((self.ended(&id, *job).await?, false)),
+                // Whether a job is another's, or just not there, only making it tells for certain.
+                Found::OfAnother | Found::Nothing => {
                     self.wait_for_others(name).await?;
                     self.insert_or_adopt(&id, configuration().await?).await?
                 }
+            };
+            let Some((end, is_own)) = made else {
+                tracing::info!(job = id, "the job is another user's, and its end is not for us to see: trying another");
+                continue;
             };
             match end {
                 End::Well(job) if is_own || !again => return Ok(job),
@@ -80,42 +92,72 @@ impl BigQuery {
         }
     }
 
-    /// Runs a job that is nobody else's business, to its end.
-    pub(super) async fn run_alone(&self, id: &str, configuration: JobConfiguration) -> Result<(), SinkFailure> {
-        match self.insert_or_adopt(id, configuration).await? {
-            (End::Well(_), _) => Ok(()),
-            (End::Badly { reason, message }, _) => Err(failed(id, &reason, &message)),
+    /// Runs a job that is nobody else's business, and may be done twice, to its end.
+    pub(super) async fn run_alone(&self, name: &str, configuration: JobConfiguration) -> Result<(), SinkFailure> {
+        for attempt in 1.. {
+            let id = format!("{name}_a{attempt}");
+            match self.insert_or_adopt(&id, configuration.clone()).await? {
+                Some((End::Well(_), _)) => return Ok(()),
+                Some((End::Badly { reason, message }, _)) if attempt < LOAD_TRIES && passes(&reason) => {
+                    tracing::warn!(job = id, reason, message, "a load job failed: trying another");
+                }
+                Some((End::Badly { reason, message }, _)) => return Err(failed(&id, &reason, &message)),
+                None => {}
+            }
         }
+        unreachable!("the last try returns")
     }
 
     /// Waits for other jobs over the same day: one that began before the newest commit may have read
     /// what stood in the files before, and must not end after ours.
     async fn wait_for_others(&self, name: &str) -> Result<(), SinkFailure> {
         let of_day = name.rsplit_once('_').map_or(name, |(of_day, _)| of_day);
-        for state in [StateFilter::Pending, StateFilter::Running] {
-            let parameters = JobListParameters { state_filter: Some(state), ..JobListParameters::default() };
-            let list = || async {
-                let pages = self.api.client.job().get_job_list(&self.api.project, Some(parameters.clone()));
-                pages.try_collect::<Vec<_>>().await
-            };
-            let pages = self.api.call(list).await;
-            let pages = pages.map_err(|error| error.failure("look for BigQuery jobs that are under way"))?;
-            for job in pages.into_iter().flat_map(|page| page.jobs.unwrap_or_default()) {
-                let Some(id) = job.job_reference.and_then(|job| job.job_id) else { continue };
-                if id.strip_prefix(of_day).is_some_and(|rest| rest.starts_with('_'))
-                    && let Some(job) = self.find(&id).await?
-                {
-                    tracing::info!(job = id, "another load of the day is under way: waiting for it");
-                    self.ended(&id, job).await?;
-                }
-            }
+        let mut pause = POLL_PAUSE;
+        while let Some(job) = self.under_way(of_day).await? {
+            tracing::info!(job, "another load of the day is under way: waiting for it");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_POLL_PAUSE);
         }
         Ok(())
     }
 
+    /// A job under way whose id begins so: of all users', where we may see those.
+    async fn under_way(&self, of_day: &str) -> Result<Option<String>, SinkFailure> {
+        for state in [StateFilter::Pending, StateFilter::Running] {
+            let list = async |all_users: bool| {
+                let parameters = JobListParameters {
+                    state_filter: Some(state.clone()),
+                    all_users: all_users.then_some(true),
+                    ..JobListParameters::default()
+                };
+                let pages = || async {
+                    let pages = self.api.client.job().get_job_list(&self.api.project, Some(parameters.clone()));
+                    pages.try_collect::<Vec<_>>().await
+                };
+                self.api.call(pages).await
+            };
+            let pages = match list(true).await {
+                Err(error) if error.is_forbidden() => list(false).await,
+                pages => pages,
+            };
+            let pages = pages.map_err(|error| error.failure("look for BigQuery jobs that are under way"))?;
+            let jobs = pages.into_iter().flat_map(|page| page.jobs.unwrap_or_default());
+            let mut ids = jobs.filter_map(|job| job.job_reference.and_then(|job| job.job_id));
+            let is_of_day = |id: &String| id.strip_prefix(of_day).is_some_and(|rest| rest.starts_with('_'));
+            if let Some(id) = ids.find(is_of_day) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes a job, or finds the one that has its id; waits until it ended. True where it was made
-    /// here.
-    async fn insert_or_adopt(&self, id: &str, configuration: JobConfiguration) -> Result<(End, bool), SinkFailure> {
+    /// here; nothing where it is another user's.
+    async fn insert_or_adopt(
+        &self,
+        id: &str,
+        configuration: JobConfiguration,
+    ) -> Result<Option<(End, bool)>, SinkFailure> {
         let job = Job {
             job_reference: Some(JobReference {
                 job_id: Some(id.to_owned()),
@@ -125,34 +167,29 @@ impl BigQuery {
             configuration: Some(JobConfiguration { labels: Some(self.labels.clone()), ..configuration }),
             ..Job::default()
         };
-        let (job, is_own) = match self.api.call(|| self.api.client.job().insert(&self.api.project, job.clone())).await {
-            Ok(job) => (job, true),
+        match self.api.call(|| self.api.client.job().insert(&self.api.project, job.clone())).await {
+            Ok(job) => Ok(Some((self.ended(id, job).await?, true))),
             Err(ApiError { status: Some(409), .. }) => {
                 tracing::info!(job = id, "the job is there already: waiting for it");
-                (self.job(id).await?, false)
+                match self.find(id).await? {
+                    Found::Job(job) => Ok(Some((self.ended(id, *job).await?, false))),
+                    Found::OfAnother => Ok(None),
+                    Found::Nothing => Err(not_there(id)),
+                }
             }
-            Err(error) => return Err(error.failure(&format!("make the BigQuery job {id}"))),
-        };
-        Ok((self.ended(id, job).await?, is_own))
-    }
-
-    /// A job that may not be there.
-    async fn find(&self, id: &str) -> Result<Option<Job>, SinkFailure> {
-        let location = Some(self.api.location.as_str());
-        match self.api.call(|| self.api.client.job().get_job(&self.api.project, id, location)).await {
-            Ok(job) => Ok(Some(job)),
-            Err(ApiError { status: Some(404), .. }) => Ok(None),
-            Err(error) => Err(error.failure(&format!("look at the BigQuery job {id}"))),
+            Err(error) => Err(error.failure(&format!("make the BigQuery job {id}"))),
         }
     }
 
-    async fn job(&self, id: &str) -> Result<Job, SinkFailure> {
-        self.find(id).await?.ok_or_else(|| {
-            SinkFailure::load(
-                format!("look at the BigQuery job {id}: it is not there"),
-                "check the warehouse's location: it must be the dataset's; then `cxlake load`",
-            )
-        })
+    /// A job that may not be there. One of another user needs a right that who loads need not have ("Jobs: get").
+    async fn find(&self, id: &str) -> Result<Found, SinkFailure> {
+        let location = Some(self.api.location.as_str());
+        match self.api.call(|| self.api.client.job().get_job(&self.api.project, id, location)).await {
+            Ok(job) => Ok(Found::Job(Box::new(job))),
+            Err(ApiError { status: Some(404), .. }) => Ok(Found::Nothing),
+            Err(error) if error.is_forbidden() => Ok(Found::OfAnother),
+            Err(error) => Err(error.failure(&format!("look at the BigQuery job {id}"))),
+        }
     }
 
     async fn ended(&self, id: &str, mut job: Job) -> Result<End, SinkFailure> {
@@ -172,9 +209,19 @@ impl BigQuery {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_POLL_PAUSE);
-            job = self.job(id).await?;
+            job = match self.find(id).await? {
+                Found::Job(job) => *job,
+                Found::OfAnother | Found::Nothing => return Err(not_there(id)),
+            };
         }
     }
+}
+
+fn not_there(id: &str) -> SinkFailure {
+    SinkFailure::load(
+        format!("look at the BigQuery job {id}: it is not there"),
+        "check the warehouse's location: it must be the dataset's; then `cxlake load`",
+    )
 }
 
 fn failed(id: &str, reason: &str, message: &str) -> SinkFailure {

@@ -1,5 +1,5 @@
-//! What is asked of BigQuery in SQL. Names are the registry's and the configuration's, of letters,
-//! digits and `_`; texts are literals.
+//! What is asked of BigQuery in SQL. Names are the registry's and the configuration's, quoted, for a metric's id can be any
+//! text; texts are literals.
 
 use arrow::datatypes::{DataType, Field};
 use chrono::NaiveDate;
@@ -16,7 +16,7 @@ fn day(date: NaiveDate) -> String {
 }
 
 fn name(column: &str) -> String {
-    format!("`{column}`")
+    format!("`{}`", column.replace('\\', "\\\\").replace('`', "\\`"))
 }
 
 /// The rows of each day between two.

@@ -134,10 +134,16 @@ pub(super) fn table_of(warehouse: &BigQuery, table: &LoadTable) -> Table {
     if key.is_empty() { made } else { made.clustering(Clustering { fields: Some(key) }) }
 }
 
+/// Characters of a column's description ("Specifying a schema").
+const MOST_DESCRIPTION: usize = 1024;
+
 /// The columns of a file, as BigQuery names their types.
 pub(super) fn schema(columns: &SchemaRef) -> Vec<TableFieldSchema> {
     let field = |field: &arrow::datatypes::FieldRef| TableFieldSchema {
-        description: field.metadata().get("cxlake.display_name").cloned(),
+        description: field
+            .metadata()
+            .get("cxlake.display_name")
+            .map(|name| name.chars().take(MOST_DESCRIPTION).collect()),
         mode: Some("NULLABLE".to_owned()),
         ..TableFieldSchema::new(field.name(), field_type(field.data_type()))
     };

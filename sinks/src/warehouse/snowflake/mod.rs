@@ -37,6 +37,7 @@ pub(super) struct Snowflake {
 
 impl Snowflake {
     pub(super) fn open(location: &SnowflakeLocation, loader: &Loader) -> Result<Self, SinkFailure> {
+        let location = &in_upper_case(location);
         Ok(Self {
             api: Api::open(location, loader)?,
             account: location.account.clone(),
@@ -111,6 +112,18 @@ impl Snowflake {
             tokio::time::sleep(LOCK_PAUSE * attempt).await;
         }
         unreachable!("the last try returns")
+    }
+}
+
+/// The same names as Snowflake has them where they were made without quotes: what a request says of its context, and what
+/// INFORMATION_SCHEMA is asked for, is compared with regard to case ("Snowflake SQL API reference").
+fn in_upper_case(location: &SnowflakeLocation) -> SnowflakeLocation {
+    SnowflakeLocation {
+        database: location.database.to_uppercase(),
+        schema: location.schema.to_uppercase(),
+        warehouse: location.warehouse.to_uppercase(),
+        role: location.role.as_ref().map(|role| role.to_uppercase()),
+        ..location.clone()
     }
 }
 

@@ -1,10 +1,9 @@
-//! What is asked of Snowflake in SQL. Names are the registry's and the configuration's, of letters,
-//! digits and `_`, in upper case as everybody writes them without quotes; texts are literals.
+//! What is asked of Snowflake in SQL. Names are the registry's and the configuration's, in upper case as everybody writes
+//! them without quotes, and quoted, for a metric's id can be any text; texts are literals.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, Schema};
 use chrono::NaiveDate;
 
-use super::tables::is_float;
 use crate::lake::ValueSum;
 use crate::warehouse::parity::FLOAT_TOLERANCE;
 use crate::warehouse::{LOADS_TABLE, LoadTable, TableLoad};
@@ -14,6 +13,9 @@ pub(super) const OWN_WORDS: &str = "cxlake: ";
 /// What the condition says that keeps an older load from following a newer one.
 pub(super) const NEWER: &str = "a newer load was there first";
 
+/// Digits of the widest NUMBER.
+const MOST_DIGITS: usize = 38;
+
 /// A string literal.
 pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
@@ -21,11 +23,12 @@ pub(super) fn text(value: &str) -> String {
 
 /// An identifier.
 pub(super) fn name(identifier: &str) -> String {
-    format!("\"{}\"", identifier.to_uppercase())
+    format!("\"{}\"", identifier.to_uppercase().replace('"', "\"\""))
 }
 
 fn day(date: NaiveDate) -> String {
-    format!("'{date}'::DATE")
+    // A cast would read it by the account's DATE_INPUT_FORMAT.
+    format!("TO_DATE('{date}', 'YYYY-MM-DD')")
 }
 
 /// Makes the table of loads.
@@ -94,38 +97,36 @@ fn parity(load: &TableLoad) -> Vec<(String, String)> {
     )];
     for sum in &load.sums {
         let column = name(&sum.column);
-        // Integers are added up as decimals too, whose sum is exact wherever SQL runs.
-        let total = if is_float(&load.table.schema, &sum.column) {
-            format!("SUM({column})")
-        } else {
-            format!("SUM({column}::NUMBER(38,{}))", scale_of(&sum.sum))
+        let has = |what: &str, promised: &str| {
+            text(&format!("{what} of {}: the manifests say {promised}, the table has ", sum.column))
         };
         cases.push((
             format!("COUNT({column}) <> {}", sum.values),
-            format!(
-                "'values of {}: the manifests say {}, the table has ' || COUNT({column})::VARCHAR",
-                sum.column, sum.values
-            ),
+            format!("{} || COUNT({column})::VARCHAR", has("values", &sum.values.to_string())),
         ));
         if sum.values > 0 {
-            cases.push((
-                differs(&load.table.schema, sum, &column, &total),
-                format!("'sum of {}: the manifests say {}, the table has ' || {total}::VARCHAR", sum.column, sum.sum),
-            ));
+            let (total, is_exact) = total(&load.table.schema, sum, &column);
+            let differs = if is_exact {
+                format!("{total} <> {}", sum.sum)
+            } else {
+                format!("ABS({total} - {}::FLOAT) > {FLOAT_TOLERANCE} * SUM(ABS({column}::FLOAT))", text(&sum.sum))
+            };
+            cases.push((differs, format!("{} || {total}::VARCHAR", has("sum", &sum.sum))));
         }
     }
     cases
 }
 
-fn scale_of(decimal: &str) -> usize {
-    decimal.split_once('.').map_or(1, |(_, fraction)| fraction.len())
-}
-
-fn differs(schema: &Schema, sum: &ValueSum, column: &str, total: &str) -> String {
-    if is_float(schema, &sum.column) {
-        format!("ABS({total} - {}::FLOAT) > {FLOAT_TOLERANCE} * SUM(ABS({column}))", text(&sum.sum))
-    } else {
-        format!("{total} <> {}", sum.sum)
+/// The sum of a column, and whether it is exact: as a decimal, whose digits are those of the widest that Snowflake has.
+fn total(schema: &Schema, sum: &ValueSum, column: &str) -> (String, bool) {
+    let digits = sum.sum.bytes().filter(u8::is_ascii_digit).count();
+    match schema.field_with_name(&sum.column).map(Field::data_type) {
+        Ok(DataType::Decimal128(_, scale)) if digits <= MOST_DIGITS => {
+            (format!("SUM({column}::NUMBER({MOST_DIGITS},{scale}))"), true)
+        }
+        Ok(DataType::Decimal128(..) | DataType::Float64) => (format!("SUM({column}::FLOAT)"), false),
+        // With a digit after the point, or some engines would add up integers of fewer bits.
+        _ => (format!("SUM({column}::NUMBER({MOST_DIGITS},1))"), true),
     }
 }
 
@@ -162,4 +163,30 @@ pub(super) fn notes_and_rows(table: &LoadTable) -> String {
         text(&table.name),
         name(&table.name)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sum_is_compared_as_has_room_for_it() {
+        let check = |data_type: DataType, sum: &str, expected: (&str, bool)| {
+            let schema = Schema::new(vec![Field::new("a", data_type, true)]);
+            let sum = ValueSum { column: "a".to_owned(), values: 1, sum: sum.to_owned() };
+            assert_eq!(total(&schema, &sum, "A"), (expected.0.to_owned(), expected.1), "{sum:?}");
+        };
+        let nines = "9".repeat(38);
+        check(DataType::Int64, "12", ("SUM(A::NUMBER(38,1))", true));
+        check(DataType::Float64, "1.5", ("SUM(A::FLOAT)", false));
+        check(DataType::Decimal128(9, 6), "-1.500000", ("SUM(A::NUMBER(38,6))", true));
+        check(DataType::Decimal128(38, 0), &nines, ("SUM(A::NUMBER(38,0))", true));
+        check(DataType::Decimal128(38, 0), &format!("-1{nines}"), ("SUM(A::FLOAT)", false));
+    }
+
+    #[test]
+    fn names_and_texts_cannot_end_what_they_stand_in() {
+        assert_eq!(name("cm\"; DROP TABLE x --"), "\"CM\"\"; DROP TABLE X --\"");
+        assert_eq!(text("it's \\"), "'it''s \\\\'");
+    }
 }

@@ -117,7 +117,3 @@ fn columns_of(schema: &Schema) -> Vec<TableColumn> {
     };
     schema.fields().iter().map(column).collect()
 }
-
-pub(super) fn is_float(schema: &Schema, column: &str) -> bool {
-    schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::Float64)
-}
