@@ -44,7 +44,7 @@ impl FurtherRules {
         Ok(Self { schema, validator })
     }
 
-    /// Adds what a value breaks, given as it was sent. Only for values that keep all other rules, and no integers, which may
+    /// Adds what a value breaks, given as it was sent. Only for values of the column's type that can be kept, and no integers, which may
     /// be written so that they are read as float64 (`9007199254740993.0`): of the others float64 keeps every number.
     pub(super) fn check_raw(&self, raw: &str, broken: &mut Vec<Broken>) {
         match serde_json::from_str::<Value>(raw) {

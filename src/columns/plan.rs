@@ -7,7 +7,7 @@ use super::rules::{RULES_HINT, ValueRules};
 use super::sent_key::SentKey;
 use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
 use crate::vocabulary::json::pointer_token;
-use crate::vocabulary::{ColumnType, Failure};
+use crate::vocabulary::{ColumnType, Constraints, Failure};
 
 /// The key of the object that holds the custom metrics (guide, section 3).
 pub(super) const CUSTOM_METRICS: &str = "customMetrics";
@@ -170,7 +170,10 @@ fn planned(column: &Column) -> Result<PlannedColumn, Failure> {
         ColumnOrigin::CustomMetric => format!("/customMetrics/{token}"),
         _ => format!("/{token}"),
     };
-    let rules = ValueRules::compile(column.column_type, &column.constraints).map_err(|reason| {
+    // A column that is not asked for has no values: what its metric's rules became must not be in the way of others.
+    let unruled = Constraints::default();
+    let constraints = if column.requested { &column.constraints } else { &unruled };
+    let rules = ValueRules::compile(column.column_type, constraints).map_err(|reason| {
         Failure::configuration(format!("compile the rules of {}: {reason}", column.source)).hint(RULES_HINT)
     })?;
     Ok(PlannedColumn {

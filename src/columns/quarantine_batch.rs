@@ -77,7 +77,7 @@ impl QuarantineBatch {
         self.rows
     }
 
-    /// Bytes of the exact texts so far.
+    /// Bytes of the exact texts and of what is wrong with them so far.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -88,7 +88,8 @@ impl QuarantineBatch {
         let first = violations.first();
         self.rule.append_option(first.map(|violation| violation.rule.name()));
         self.path.append_option(first.map(|violation| violation.path.as_str()));
-        self.violations.append_option(serde_json::to_string(violations).ok());
+        let violations = serde_json::to_string(violations).unwrap_or_default();
+        self.violations.append_value(&violations);
         match std::str::from_utf8(record) {
             Ok(text) => {
                 self.raw_record.append_value(text);
@@ -100,7 +101,7 @@ impl QuarantineBatch {
             }
         }
         self.rows += 1;
-        self.bytes += record.len();
+        self.bytes += record.len() + violations.len();
     }
 
     /// The rejects so far as a batch; the builders begin anew.

@@ -9,9 +9,9 @@ use super::key_text::write_key;
 use super::plan::{CUSTOM_METRICS, DecodePlan, UnknownKeys};
 use super::rules::{Broken, SentValue};
 use super::seen_columns::SeenColumns;
-use super::violation::{Rule, Violation};
+use super::violation::{Rule, Violation, shown_path};
 use crate::registry::ColumnOrigin;
-use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS};
+use crate::settings::limits::{RECORD_DEPTH, RECORD_KEYS, RECORD_VIOLATIONS};
 use crate::vocabulary::json::{self, Field, Value, Walk, array_elements, decode_string, object_fields, pointer_token};
 use crate::window::Window;
 
@@ -76,8 +76,14 @@ impl RecordJudge {
         if self.violations.is_empty() {
             return Vec::new();
         }
-        self.violations.sort_by_key(|(rank, _)| *rank);
+        self.keep_first_violations();
         self.violations.drain(..).map(|(_, violation)| violation).collect()
+    }
+
+    /// In the order of their ranks, and no more than a record may show.
+    fn keep_first_violations(&mut self) {
+        self.violations.sort_by_key(|(rank, _)| *rank);
+        self.violations.truncate(RECORD_VIOLATIONS);
     }
 
     fn begin(&mut self, plan: &DecodePlan) {
@@ -89,6 +95,9 @@ impl RecordJudge {
     }
 
     fn note(&mut self, rank: Rank, violation: Violation) {
+        if self.violations.len() >= 2 * RECORD_VIOLATIONS {
+            self.keep_first_violations();
+        }
         self.violations.push((rank, violation));
     }
 
@@ -188,11 +197,13 @@ impl RecordJudge {
         if self.broken.is_empty() {
             return;
         }
-        for (rule, expected) in self.broken.drain(..) {
+        let mut broken = std::mem::take(&mut self.broken);
+        for (rule, expected) in broken.drain(..) {
             let rank = if rule == Rule::Encoding { Rank::Encoding(level.place()) } else { Rank::Column(column) };
             let violation = Violation::new(&planned.pointer, rule, expected, Some(raw.as_bytes()));
-            self.violations.push((rank, violation));
+            self.note(rank, violation);
         }
+        self.broken = broken;
     }
 
     fn duplicate_field(&mut self, place: Place, pointer: &str, value: &[u8]) {
@@ -225,12 +236,12 @@ impl RecordJudge {
             };
             let mut names = HashSet::new();
             for field in &fields {
-                let pointer = format!("{}/{}", level.pointer(), field_token(record, field));
+                let mut pointer = format!("{}/{}", level.pointer(), field_token(record, field));
                 if !names.insert(field_name(record, field)) {
                     self.duplicate_field(Place::Unknown, &pointer, record[field.value.clone()].as_bytes());
                     continue;
                 }
-                self.judge_below(record, field.value.clone(), &pointer);
+                self.judge_below(record, field.value.clone(), &mut pointer);
                 if plan.unknown_keys == UnknownKeys::Quarantine {
                     let value = &record.as_bytes()[field.value.clone()];
                     let violation = Violation::new(&pointer, Rule::UnknownKey, "no such key", Some(value));
@@ -244,24 +255,35 @@ impl RecordJudge {
         }
     }
 
-    /// Repeated names inside of a value that nobody asked for. Its depth is bounded by
-    /// [`RECORD_DEPTH`].
-    fn judge_below(&mut self, record: &str, value: Range<usize>, pointer: &str) {
+    /// Repeated names inside of a value that nobody asked for. Its depth is bounded by [`RECORD_DEPTH`]. `pointer` is
+    /// where the value is; it is the same afterwards.
+    fn judge_below(&mut self, record: &str, value: Range<usize>, pointer: &mut String) {
         let bytes = record.as_bytes();
+        let is_container = |value: &Range<usize>| matches!(bytes[value.start], b'{' | b'[');
+        let here = pointer.len();
         match bytes[value.start] {
             b'{' => {
                 let mut names = HashSet::new();
                 for field in object_fields(bytes, value.start).flatten() {
-                    let pointer = format!("{pointer}/{}", field_token(record, &field));
-                    if !names.insert(field_name(record, &field)) {
-                        self.duplicate_field(Place::Unknown, &pointer, record[field.value.clone()].as_bytes());
+                    let is_first = names.insert(field_name(record, &field));
+                    if is_first && !is_container(&field.value) {
+                        continue;
                     }
-                    self.judge_below(record, field.value, &pointer);
+                    pointer.push('/');
+                    pointer.push_str(&field_token(record, &field));
+                    if !is_first {
+                        self.duplicate_field(Place::Unknown, pointer, record[field.value.clone()].as_bytes());
+                    }
+                    self.judge_below(record, field.value, pointer);
+                    pointer.truncate(here);
                 }
             }
             b'[' => {
-                for (index, element) in array_elements(bytes, value.start).flatten().enumerate() {
-                    self.judge_below(record, element, &format!("{pointer}/{index}"));
+                let elements = array_elements(bytes, value.start).flatten().enumerate();
+                for (index, element) in elements.filter(|(_, element)| is_container(element)) {
+                    pointer.push_str(&format!("/{index}"));
+                    self.judge_below(record, element, pointer);
+                    pointer.truncate(here);
                 }
             }
             _ => {}
@@ -297,7 +319,8 @@ impl RecordJudge {
     /// The pointers of the keys that nobody asked for.
     pub(super) fn unknown_pointers(&self, record: &str) -> Vec<String> {
         let pointers = |level: Level, fields: &[Field]| -> Vec<String> {
-            fields.iter().map(|field| format!("{}/{}", level.pointer(), field_token(record, field))).collect()
+            let pointer = |field| shown_path(format!("{}/{}", level.pointer(), field_token(record, field)));
+            fields.iter().map(pointer).collect()
         };
         let mut all = pointers(Level::Top, &self.unknown_top);
         all.extend(pointers(Level::Custom, &self.unknown_custom));

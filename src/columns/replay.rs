@@ -15,7 +15,7 @@ use super::plan::DecodePlan;
 use super::quarantine_batch::epoch_days;
 use super::record::{RecordJudge, RecordText};
 use super::sums::{ColumnSum, Sum, column_sums};
-use super::violation::Rule;
+use super::violation::{Rule, tally};
 use crate::settings::limits::{BATCH_ROWS, DATA_BATCH_BYTES};
 use crate::vocabulary::{Failure, RejectTally};
 use crate::window::Window;
@@ -191,7 +191,7 @@ impl RejectReplay {
     }
 
     fn stay(&mut self, rule: Rule, path: &str) {
-        *self.replayed.remaining.entry((rule.name().to_owned(), path.to_owned())).or_default() += 1;
+        tally(&mut self.replayed.remaining, rule, path);
     }
 }
 
@@ -204,7 +204,7 @@ fn key_part(column: &ArrayRef, row: usize) -> Option<String> {
         DataType::Utf8 => Some(column.as_string::<i32>().value(row).to_owned()),
         DataType::Boolean => Some(column.as_boolean().value(row).to_string()),
         DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(row).to_string()),
-        DataType::Float64 => Some(column.as_primitive::<Float64Type>().value(row).to_string()),
+        DataType::Float64 => Some((column.as_primitive::<Float64Type>().value(row) + 0.0).to_string()),
         DataType::Decimal128(..) => Some(column.as_primitive::<Decimal128Type>().value(row).to_string()),
         DataType::Timestamp(..) => Some(column.as_primitive::<TimestampMicrosecondType>().value(row).to_string()),
         DataType::Date32 => Some(column.as_primitive::<Date32Type>().value(row).to_string()),

@@ -118,8 +118,10 @@ impl ValueRules {
     /// is not to be used.
     pub(super) fn read(&self, value: SentValue<'_>, cells: &mut Cells, broken: &mut Vec<Broken>) -> Cell {
         let cell = self.read_by_type(value, cells, broken);
-        if let Some(further) = self.further.as_ref().filter(|_| broken.is_empty()) {
+        if let Some(further) = &self.further {
             match cell {
+                // Of another type, or no value that could be kept.
+                Cell::Empty => {}
                 Cell::Integer(integer) => further.check(&Value::from(integer), broken),
                 _ => further.check_raw(value.raw, broken),
             }
@@ -284,6 +286,12 @@ impl ValueRules {
         };
         let cell = cell.unwrap_or_else(|reason| {
             broken.push(self.not_kept(reason));
+            if let ColumnType::Decimal { precision, scale } = self.column_type
+                && reason == NotKept::Precision
+                && number.is_larger_than_decimal(precision, scale)
+            {
+                broken.push(self.not_kept(NotKept::Range));
+            }
             Cell::Empty
         });
         self.check_number(raw, &number, broken);

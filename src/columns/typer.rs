@@ -17,7 +17,7 @@ use super::quarantine_batch::{QuarantineBatch, epoch_days};
 use super::record::{RecordJudge, RecordText};
 use super::sums::{ColumnSum, Sum, add_to_sums, column_sums};
 use super::unusual_streak::UnusualStreak;
-use super::violation::{Rule, Violation};
+use super::violation::{Rule, Violation, tally};
 use crate::settings::limits::{
     BATCH_ROWS, COUNTED_UNKNOWN_KEYS, DATA_BATCH_BYTES, LONG_RECORD_KEPT_BYTES, QUARANTINE_BATCH_BYTES, RECORD_DEPTH,
 };
@@ -363,7 +363,7 @@ impl RecordTyper {
     fn reject(&mut self, offset: u64, record: &[u8], violations: &[Violation]) {
         self.typed.quarantined += 1;
         if let Some(first) = violations.first() {
-            *self.typed.rejects.entry((first.rule.name().to_owned(), first.path.clone())).or_default() += 1;
+            tally(&mut self.typed.rejects, first.rule, &first.path);
         }
         let key = (!self.key_text.is_empty()).then_some(self.key_text.as_str());
         self.quarantine.append(offset, key, record, violations);

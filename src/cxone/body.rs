@@ -80,7 +80,9 @@ impl Body {
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<(), String> {
         self.wire_bytes += chunk.len();
         if self.wire_bytes > WIRE_BYTES {
-            return Err(format!("it is longer than {WIRE_BYTES} bytes on the wire"));
+            return Err(format!(
+                "it is longer than {WIRE_BYTES} bytes on the wire (page_records sets how long pages are)"
+            ));
         }
         let earned = INFLATE_RATIO_FREE_BYTES.max(self.wire_bytes.saturating_mul(INFLATE_RATIO));
         let written = match &mut self.content {

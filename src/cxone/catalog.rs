@@ -1,5 +1,7 @@
 //! The catalog of custom metrics.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -51,12 +53,22 @@ impl Client {
     /// # Errors
     /// [`crate::vocabulary::FailureKind::Unavailable`] where the pages do not add up to its total.
     pub async fn catalog(&self) -> Result<Vec<CatalogMetric>, Failure> {
-        let mut metrics = Vec::new();
+        let mut metrics: Vec<CatalogMetric> = Vec::new();
+        let mut places = HashMap::new();
         let mut total = None;
         let mut page_token: Option<String> = None;
         for _ in 0..CATALOG_PAGES {
             let page = self.catalog_page(page_token.as_deref()).await?;
-            metrics.extend(page.custom_metrics.into_iter().map(CatalogMetric::from));
+            let page_begins_at = metrics.len();
+            for metric in page.custom_metrics.into_iter().map(CatalogMetric::from) {
+                match places.insert(metric.id.clone(), metrics.len()) {
+                    // Paging moved, and may have left out another; or none of the two is the right one.
+                    Some(place) if place < page_begins_at || metrics[place] != metric => {
+                        return Err(incomplete(&format!("the metric {} comes twice", metric.id)));
+                    }
+                    _ => metrics.push(metric),
+                }
+            }
             total = page.total_records.or(total);
             match page.next_page_token.filter(|token| !token.is_empty()) {
                 Some(token) if page_token.as_ref() != Some(&token) => page_token = Some(token),

@@ -7,7 +7,7 @@ use super::report_columns::{FieldIds, ReportRequest, Selection, report_columns};
 use super::resolve::{Resolution, resolve};
 use super::version::{Column, ColumnOrigin, Metric, REGISTRY_FORMAT, RegistryVersion, ReportColumns};
 use super::{CatalogMetric, MetricStatus, catalog_sha256};
-use crate::vocabulary::{DriftEvent, Failure};
+use crate::vocabulary::{DriftEvent, Failure, nearest_name};
 
 /// The registry as it should be now.
 #[derive(Clone, Debug)]
@@ -45,6 +45,11 @@ pub fn evolve(
         known_types(report, &resolution, catalog, overrides)?;
         resolutions.push(resolution);
     }
+    let is_known = |id: &str| {
+        catalog.iter().any(|metric| metric.id == id)
+            || earlier.is_some_and(|earlier| earlier.metrics.iter().any(|metric| metric.id == id))
+    };
+    warnings.extend(overrides.keys().filter(|id| !is_known(id)).map(|id| no_such_metric(id, catalog)));
     let earlier_metrics = earlier.map(|earlier| earlier.metrics.as_slice()).unwrap_or_default();
     let mut columns: BTreeMap<String, ReportColumns> =
         earlier.map(|earlier| earlier.reports.clone()).unwrap_or_default();
@@ -85,6 +90,14 @@ pub fn evolve(
         }
         _ => Evolution { version, is_new: true, drift, warnings },
     })
+}
+
+/// That settings are of a metric that there is not.
+fn no_such_metric(id: &str, catalog: &[CatalogMetric]) -> String {
+    let named = catalog.iter().find(|metric| metric.display_name == id).map(|metric| metric.id.as_str());
+    let meant = named.or_else(|| nearest_name(id, catalog.iter().map(|metric| metric.id.as_str())));
+    let hint = meant.map(|id| format!(": did you mean \"{id}\"?")).unwrap_or_default();
+    format!("custom_metrics.\"{id}\" in the configuration is of no metric that the tenant has or had{hint}")
 }
 
 /// A metric of a type that we do not know can be asked for only where the configuration gives one.

@@ -65,8 +65,7 @@ pub(super) fn report_columns(
 ) -> ReportColumns {
     let known = earlier.map(|report| report.columns.as_slice()).unwrap_or_default();
     let mut columns = vec![added(known, ColumnOrigin::ReportDate, "report_date", ColumnType::Date, ids)];
-    columns.extend(standard(known, ColumnOrigin::GroupBy, &request.group_by, ids));
-    columns.extend(standard(known, ColumnOrigin::Metric, &request.metrics, ids));
+    columns.extend(standard(known, request, ids));
     columns.extend(custom(known, requested_metrics, metrics));
     columns.push(added(known, ColumnOrigin::Unmapped, "_unmapped", ColumnType::String, ids));
     columns.push(added(known, ColumnOrigin::SchemaVersion, "_schema_version", ColumnType::Integer, ids));
@@ -88,32 +87,39 @@ fn added(known: &[Column], origin: ColumnOrigin, name: &str, column_type: Column
     })
 }
 
-fn standard(
-    known: &[Column],
-    origin: ColumnOrigin,
-    requests: &[StandardColumnRequest],
-    ids: &mut FieldIds,
-) -> Vec<Column> {
-    let mut columns: Vec<Column> = known.iter().filter(|column| column.origin == origin).cloned().collect();
+/// Columns of keys of `groupBy` and of standard metrics: those that the report ever had, and those that it asks for now.
+fn standard(known: &[Column], report: &ReportRequest, ids: &mut FieldIds) -> Vec<Column> {
+    let is_standard = |column: &&Column| matches!(column.origin, ColumnOrigin::GroupBy | ColumnOrigin::Metric);
+    let mut columns: Vec<Column> = known.iter().filter(is_standard).cloned().collect();
     for column in &mut columns {
         column.requested = false;
         column.required = false;
     }
-    for request in requests {
+    let group_by = report.group_by.iter().map(|request| (ColumnOrigin::GroupBy, request));
+    let requests = || group_by.clone().chain(report.metrics.iter().map(|request| (ColumnOrigin::Metric, request)));
+    for (origin, request) in requests() {
         // A type never changes in place: another type for the same key is another column.
-        let known = columns
-            .iter_mut()
-            .find(|column| column.source == request.source && column.column_type == request.column_type);
-        if let Some(column) = known {
+        let typed_name = format!("{}__{}", request.name, request.column_type.name_suffix());
+        let is_of_key = |column: &Column| column.source == request.source && column.column_type == request.column_type;
+        // The tenant has another spelling for a key that is no longer asked for as it was.
+        let is_respelled = |column: &Column| {
+            column.column_type == request.column_type
+                && (column.name == request.name || column.name == typed_name)
+                && !requests().any(|(_, other)| other.source == column.source)
+        };
+        let found = columns.iter().position(is_of_key).or_else(|| columns.iter().position(is_respelled));
+        if let Some(place) = found {
+            let column = &mut columns[place];
+            column.origin = origin;
+            column.source.clone_from(&request.source);
             column.requested = true;
             column.required = request.required;
             column.constraints = request.constraints.clone();
             continue;
         }
-        let retyped = columns.iter().any(|column| column.source == request.source);
-        let suffix = if retyped { format!("__{}", request.column_type.name_suffix()) } else { String::new() };
+        let is_retyped = columns.iter().any(|column| column.source == request.source || column.name == request.name);
         columns.push(Column {
-            name: format!("{}{suffix}", request.name),
+            name: if is_retyped { typed_name } else { request.name.clone() },
             origin,
             source: request.source.clone(),
             column_type: request.column_type,
@@ -124,6 +130,8 @@ fn standard(
             display_name: None,
         });
     }
+    // The keys of `groupBy` stand first.
+    columns.sort_by_key(|column| column.origin == ColumnOrigin::Metric);
     columns
 }
 

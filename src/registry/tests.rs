@@ -197,6 +197,48 @@ fn metrics_that_cannot_be_asked_for_are_named() {
 }
 
 #[test]
+fn a_standard_key_keeps_its_column_when_it_moves_or_is_spelled_otherwise() {
+    let asked = |group_by: &[(&str, ColumnType)], metrics: &[(&str, ColumnType)]| {
+        let columns = |keys: &[(&str, ColumnType)]| keys.iter().map(|(key, of)| standard(key, *of)).collect();
+        ReportRequest { group_by: columns(group_by), metrics: columns(metrics), ..report(&["Score"]) }
+    };
+    let after = |earlier: Option<&RegistryVersion>, request: ReportRequest| {
+        evolve("acme", earlier, &catalog(), &BTreeMap::new(), &[request], String::new()).unwrap().version
+    };
+    let columns = |version: &RegistryVersion| -> Vec<String> {
+        let asked = version.reports["calls"].columns.iter().filter(|column| column.requested);
+        asked.map(|column| format!("{} {} {}", column.name, column.source, column.field_id)).collect()
+    };
+    let (text, number) = (ColumnType::String, ColumnType::Number);
+    let first = after(None, asked(&[("id", text)], &[("ACWSeconds", number), ("mediaType", text)]));
+    assert_eq!(columns(&first), ["id id 5", "acw_seconds ACWSeconds 6", "media_type mediaType 7", "cm_b cm_b 1"]);
+    let second = after(Some(&first), asked(&[("id", text), ("mediaType", text)], &[("acwSeconds", number)]));
+    assert_eq!(columns(&second), ["id id 5", "media_type mediaType 7", "acw_seconds acwSeconds 6", "cm_b cm_b 1"]);
+    let third = after(Some(&second), asked(&[("id", text)], &[("mediaType", number), ("ACWSeconds", text)]));
+    assert_eq!(
+        columns(&third),
+        ["id id 5", "media_type__number mediaType 10", "acw_seconds__string ACWSeconds 11", "cm_b cm_b 1"]
+    );
+    assert_eq!(
+        columns(&after(Some(&third), asked(&[("id", text), ("mediaType", text)], &[("acwSeconds", number)]))),
+        columns(&second)
+    );
+}
+
+#[test]
+fn settings_of_a_metric_that_there_is_not_are_told() {
+    let overridden = ["cm_b", "cm_bb", "Score"].map(|id| (id.to_owned(), MetricOverride::default()));
+    let next = evolve("acme", None, &catalog(), &BTreeMap::from(overridden), &[report(&["*"])], String::new());
+    assert_eq!(
+        next.unwrap().warnings,
+        [
+            "custom_metrics.\"Score\" in the configuration is of no metric that the tenant has or had: did you mean \"cm_b\"?",
+            "custom_metrics.\"cm_bb\" in the configuration is of no metric that the tenant has or had: did you mean \"cm_b\"?",
+        ]
+    );
+}
+
+#[test]
 fn a_column_name_that_a_metric_takes_from_another_is_refused() {
     let failure = next(None, &[metric("DURATION", "Clash", "number")], &["*"]).unwrap_err();
     assert_eq!(failure.message, "lay out the columns of reports.calls: two of them would be called \"DURATION\"");

@@ -14,7 +14,8 @@ use super::summary::{
 };
 use crate::cxone::ApiCounter;
 use crate::registry::Column;
-use crate::vocabulary::{DriftEvent, Failure, FailureKind, RejectTally};
+use crate::settings::limits::COUNTED_UNKNOWN_KEYS;
+use crate::vocabulary::{DriftEvent, DriftKind, Failure, FailureKind, RejectTally};
 use crate::window::Window;
 
 /// A summary on its way.
@@ -155,11 +156,26 @@ impl SummaryBuilder {
     /// Those events of keys that no window of the run had before.
     pub(super) fn not_seen_before(&self, events: &[DriftEvent]) -> Vec<DriftEvent> {
         let is_new = |event: &&DriftEvent| !self.drift.iter().any(|known| drift::is_same_key(known, event));
-        events.iter().filter(is_new).cloned().collect()
+        events.iter().filter(is_new).take(self.room_for_unknown_keys()).cloned().collect()
+    }
+
+    /// How many more keys that nobody asked for are told in this run: where each record has its own there is no end.
+    fn room_for_unknown_keys(&self) -> usize {
+        let known = self.drift.iter().filter(|event| event.kind == DriftKind::UnknownKey).count();
+        COUNTED_UNKNOWN_KEYS.saturating_sub(known)
     }
 
     pub(super) fn add_drift(&mut self, drift: Vec<DriftEvent>) {
-        drift.into_iter().for_each(|event| drift::merge(&mut self.drift, event));
+        let mut room = self.room_for_unknown_keys();
+        for event in drift {
+            let is_unknown_key = event.kind == DriftKind::UnknownKey;
+            if is_unknown_key && room == 0 && !self.drift.iter().any(|known| drift::is_same_key(known, &event)) {
+                continue;
+            }
+            let before = self.drift.len();
+            drift::merge(&mut self.drift, event);
+            room -= if is_unknown_key { self.drift.len() - before } else { 0 };
+        }
     }
 
     /// What an operator should know of a tenant, each once.

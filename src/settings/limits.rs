@@ -30,10 +30,16 @@ pub const CATALOG_PAGES: usize = 10_000;
 pub const WINDOW_REREADS: u32 = 3;
 /// How often an empty page before the end is asked for again before the window is read again.
 pub const EMPTY_PAGE_RETRIES: u32 = 2;
-/// Different unknown keys that are counted by name; all are kept in `_unmapped`.
+/// Different unknown keys that are counted by name, in a window and in a run; all are kept in `_unmapped`.
 pub const COUNTED_UNKNOWN_KEYS: usize = 1000;
 /// How much of an offending value a violation shows; the whole record is beside it.
 pub const SHOWN_VALUE_BYTES: usize = 256;
+/// How much of a violation's path is kept: a key can be as long as its record.
+pub const SHOWN_PATH_BYTES: usize = 4 << 10;
+/// The most violations of a record that are kept, more than reports have columns; the whole record is beside them.
+pub const RECORD_VIOLATIONS: usize = 1000;
+/// Different rules with their places by which a window's rejects are counted.
+pub const COUNTED_REJECTS: usize = 1000;
 /// Time to connect: a host that does not answer a handshake in it is down.
 pub const CONNECT_TIMEOUT_SECS: u64 = 10;
 /// The longest single wait between two tries of a call.

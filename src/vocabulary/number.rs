@@ -134,7 +134,7 @@ impl ExactNumber {
             return Ok(0);
         }
         let exponent = self.exponent + i64::from(scale);
-        if self.size() + i64::from(scale) > i64::from(digits) {
+        if self.is_larger_than_decimal(digits, scale) {
             return Err(NotKept::Range);
         }
         if exponent < 0 {
@@ -150,6 +150,11 @@ impl ExactNumber {
             .and_then(|value| i128::try_from(value).ok())
             .ok_or(NotKept::Range)?;
         Ok(if self.negative { -scaled } else { scaled })
+    }
+
+    /// Whether a decimal of `precision` digits, `scale` of them after the point, has too few before it.
+    pub fn is_larger_than_decimal(&self, precision: u8, scale: u8) -> bool {
+        !self.is_zero() && self.size() + i64::from(scale) > i64::from(precision)
     }
 
     /// The number as an unscaled decimal of `precision` digits, `scale` of them after the point.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use chrono::{NaiveTime, Timelike as _};
 
+const DAY_MINUTES: u32 = 24 * 60;
+
 /// Hours of a day in the tenant's zone, `08:00-18:00`. The end may lie on the next day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuietHours {
@@ -25,9 +27,9 @@ impl FromStr for QuietHours {
         let minute = |text: &str| -> Option<u32> {
             let (hour, minute) = text.trim().split_once(':')?;
             let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
-            (minute < 60 && hour * 60 + minute <= 24 * 60).then_some(hour * 60 + minute)
+            (hour <= 24 && minute < 60 && hour * 60 + minute <= DAY_MINUTES).then(|| hour * 60 + minute)
         };
-        let parsed = text.split_once('-').and_then(|(start, end)| Some((minute(start)?, minute(end)?)));
+        let parsed = text.split_once('-').and_then(|(start, end)| Some((minute(start)? % DAY_MINUTES, minute(end)?)));
         match parsed {
             Some((start_minute, end_minute)) if start_minute != end_minute => Ok(Self { start_minute, end_minute }),
             _ => Err(ParseQuietHoursError(text.to_owned())),
@@ -38,7 +40,7 @@ impl FromStr for QuietHours {
 impl QuietHours {
     /// How long the quiet hours last from `local` on; `None` outside of them.
     pub fn remaining(self, local: NaiveTime) -> Option<Duration> {
-        let day = 24 * 60;
+        let day = DAY_MINUTES;
         let now = local.hour() * 60 + local.minute();
         let into = (now + day - self.start_minute) % day;
         let length = (self.end_minute + day - self.start_minute - 1) % day + 1;
@@ -67,11 +69,22 @@ mod tests {
         check("22:00-02:00", "01:00:00", Some(60));
         check("22:00-02:00", "12:00:00", None);
         check("00:00-24:00", "12:00:00", Some(720));
+        check("24:00-01:00", "00:30:00", Some(30));
     }
 
     #[test]
     fn other_texts_name_no_hours() {
-        for text in ["", "08:00", "8-18", "08:00-08:00", "08:00-24:01", "08:60-09:00", "a-b"] {
+        for text in [
+            "",
+            "08:00",
+            "8-18",
+            "08:00-08:00",
+            "08:00-24:01",
+            "08:60-09:00",
+            "a-b",
+            "24:00-00:00",
+            "99999999:00-18:00",
+        ] {
             assert!(text.parse::<QuietHours>().is_err(), "{text}");
         }
     }

@@ -179,10 +179,15 @@ fn accept(metric: &Metric, value: &str, expected: &str) {
 
 /// A metric's value is rejected by one rule.
 fn reject(metric: &Metric, value: &str, rule: &str) {
+    reject_by(metric, value, &[rule]);
+}
+
+fn reject_by(metric: &Metric, value: &str, rules: &[&str]) {
     let record = format!(r#"{{"id":"a","customMetrics":{{"cm_x":{value}}}}}"#);
     let outcome = run(plan(metric, UnknownKeys::Keep), &[record.as_bytes()]);
     assert_eq!(outcome.data, [], "{value}");
-    assert_eq!(violations(&outcome.quarantine[0]), [format!("{rule} /customMetrics/cm_x")], "{value}");
+    let expected: Vec<String> = rules.iter().map(|rule| format!("{rule} /customMetrics/cm_x")).collect();
+    assert_eq!(violations(&outcome.quarantine[0]), expected, "{value}");
     assert_eq!(outcome.quarantine[0]["raw_record"], record);
 }
 
@@ -278,6 +283,7 @@ fn decimals_are_exact() {
     for (value, rule) in [("0.1234567", "precision"), ("1000", "range"), (r#""0.87""#, "type"), ("1e400", "range")] {
         reject(&decimal, value, rule);
     }
+    reject_by(&decimal, "1000.1234567", &["precision", "range"]);
 }
 
 #[test]
@@ -348,6 +354,12 @@ fn constraints_are_compared_on_the_exact_value() {
     let length = Metric::of("string").with(|constraints| constraints.max_length = Some(3));
     accept(&length, r#""äöü""#, "äöü");
     reject(&length, r#""abcd""#, "length");
+    let two_rules = Metric::of("string").with(|constraints| {
+        constraints.max_length = Some(3);
+        constraints.schema = Some(serde_json::Map::from_iter([("format".to_owned(), "email".into())]));
+    });
+    accept(&two_rules, r#""a@b""#, "a@b");
+    reject_by(&two_rules, r#""abcd""#, &["length", "pattern"]);
 }
 
 #[test]

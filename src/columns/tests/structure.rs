@@ -1,6 +1,8 @@
 //! What a record is made of: containers, keys, depth.
 
 use super::*;
+use crate::registry::ReportColumns;
+use crate::settings::limits::{COUNTED_REJECTS, RECORD_VIOLATIONS, SHOWN_PATH_BYTES};
 
 #[test]
 fn violations_of_structure_come_first_and_nothing_is_reported_below_a_wrong_container() {
@@ -69,6 +71,58 @@ fn keys_that_nobody_asked_for_are_kept_exactly_or_rejected() {
         violations(&outcome.quarantine[0]),
         ["unknown_key /new", "unknown_key /é", "unknown_key /customMetrics/cm_new"]
     );
+}
+
+/// Names as long as a record, and a name in each record, must not take more room than what was sent.
+#[test]
+fn what_is_told_of_rejects_is_bounded() {
+    let long = "K".repeat(900_000);
+    let twice = "\"a\":1,".repeat(9_000);
+    let record = format!(r#"{{"id":"a","{long}":{{{twice}"b":[{{"c":1,"c":2}}]}}}}"#);
+    let outcome = run(plan(&Metric::of("number"), UnknownKeys::Keep), &[record.as_bytes()]);
+    let all = violations(&outcome.quarantine[0]);
+    assert_eq!(all.len(), RECORD_VIOLATIONS);
+    assert!(all.iter().all(|violation| violation.len() < SHOWN_PATH_BYTES + 30 && violation.ends_with('…')));
+    assert!(outcome.typed.unknown_keys.keys().all(|key| key.len() < SHOWN_PATH_BYTES + 4));
+    assert_eq!(outcome.quarantine[0]["raw_record"], record);
+
+    let records: Vec<String> = (0..1_500).map(|number| format!(r#"{{"id":"a{number}","k{number}":1}}"#)).collect();
+    let records: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
+    let typed = run(plan(&Metric::of("number"), UnknownKeys::Quarantine), &records).typed;
+    assert_eq!((typed.rejects.len(), typed.quarantined), (COUNTED_REJECTS + 1, 1_500));
+    assert_eq!(typed.rejects[&("unknown_key".to_owned(), "…".to_owned())], 500);
+}
+
+#[test]
+fn a_column_that_is_not_asked_for_needs_no_rules() {
+    let metric = Metric::of("string").with(|constraints| constraints.pattern = Some("(?=a)b".to_owned()));
+    let columns = |requested| {
+        let rules = metric.constraints.clone();
+        let column = crate::registry::Column {
+            name: "cm_x".to_owned(),
+            origin: crate::registry::ColumnOrigin::CustomMetric,
+            source: "cm_x".to_owned(),
+            column_type: ColumnType::String,
+            required: false,
+            constraints: rules,
+            requested,
+            field_id: 1,
+            display_name: None,
+        };
+        ReportColumns { columns: vec![column], record_schema: serde_json::value::RawValue::NULL.to_owned() }
+    };
+    let compiled = |requested| {
+        DecodePlan::compile(PlanRequest {
+            columns: &columns(requested),
+            registry_version: 1,
+            key: &[],
+            time_column: None,
+            unknown_keys: UnknownKeys::Keep,
+            max_record_bytes: 1 << 20,
+        })
+    };
+    assert!(compiled(true).unwrap_err().message.contains("compile the rules of cm_x"));
+    compiled(false).unwrap();
 }
 
 /// Columns are guessed from the order of earlier records; a wrong guess must never fill one.
