@@ -26,6 +26,17 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
+impl Arguments {
+    /// Flags beat environment, also where the two are of different names.
+    pub(super) fn flags_beat_variables(&mut self, given: &ArgMatches) {
+        self.global.flags_beat_variables(given);
+        let shown = given.subcommand_matches("registry").and_then(|registry| registry.subcommand_matches("show"));
+        if let (Command::Registry(RegistryCommand::Show(command)), Some(shown)) = (&mut self.command, shown) {
+            command.flags_beat_variables(shown);
+        }
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
     0  committed (also: nothing new)         7  incomplete: records do not add up
@@ -56,7 +67,7 @@ pub(super) struct Global {
     #[arg(short, long, global = true, help_heading = "Global options", env = "CXLAKE_QUIET", value_parser = BoolishValueParser::new())]
     pub(super) quiet: bool,
     /// Logs more; twice: everything
-    #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count, env = "CXLAKE_VERBOSE")]
+    #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count, env = "CXLAKE_VERBOSE", value_parser = verbosity)]
     pub(super) verbose: u8,
     /// Progress bars: on a terminal, or never
     #[arg(
@@ -72,10 +83,19 @@ pub(super) struct Global {
 
 impl Global {
     /// More is logged where a flag says so, though the environment asks for less; else quiet beats verbose.
-    pub(super) fn flags_beat_variables(&mut self, given: &ArgMatches) {
+    fn flags_beat_variables(&mut self, given: &ArgMatches) {
         let is_flag = |name: &str| given.value_source(name) == Some(ValueSource::CommandLine);
         self.quiet &= is_flag("quiet") || !is_flag("verbose");
     }
+}
+
+/// How often it is meant, which a variable can also say as it says other switches.
+fn verbosity(text: &str) -> Result<u8, String> {
+    text.parse().or_else(|_| match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" => Ok(1),
+        "false" | "no" | "off" => Ok(0),
+        _ => Err("write how often: 1 or 2".to_owned()),
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -314,6 +334,7 @@ impl SelectionArguments {
             span,
             skip_committed: false,
             look_back: true,
+            of_large_run: false,
         }
     }
 }
@@ -362,6 +383,7 @@ impl SpanArguments {
             request.reports = vec![shard.report];
             request.span = Span::Instants { start: shard.window.start, end: shard.window.end };
             request.look_back = false;
+            request.of_large_run = shard.large_run;
         } else if let Some(window) = &self.window {
             request.span = parse_window(window)?;
         } else if let Some(date) = self.date {

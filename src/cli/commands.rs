@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use cxlake_sinks::lake::Findings;
 use futures::FutureExt as _;
 use tracing::Instrument as _;
 
@@ -69,6 +70,10 @@ fn read_secret_file(path: &str) -> std::io::Result<String> {
         }
     }
     std::fs::read_to_string(path)
+}
+
+pub(super) fn panicked() -> Failure {
+    Failure::defect("go on: it panicked")
 }
 
 /// Shows what a command found, or why it failed.
@@ -180,7 +185,7 @@ pub(super) async fn ended(
             let cancel = tokio::time::timeout(CANCEL_PATIENCE, environment.warehouses.cancel());
             let _given_up = signals::unless_interrupted(cancel).await;
         }
-        Err(_) => record.fail(Failure::defect("go on: it panicked")),
+        Err(_) => record.fail(panicked()),
     }
     record.summary()
 }
@@ -270,15 +275,21 @@ pub(super) async fn check(global: &Global, selection: &SelectionArguments) -> u8
 }
 
 pub(super) async fn verify(global: &Global, command: &VerifyCommand) -> u8 {
+    let mut findings = Findings::default();
     let work = async {
         let settings = read_configuration(&global.config)?;
-        run::verify(&settings, &command.selection.request(), command.sample, &environment(Arc::new(NoProgress))).await
+        let (request, environment) = (command.selection.request(), environment(Arc::new(NoProgress)));
+        run::verify(&settings, &request, command.sample, &environment, &mut findings).await
     };
-    let outcome = signals::unless_interrupted(work).await.and_then(|findings| findings);
-    finish(outcome.map(|findings| {
+    let outcome = signals::unless_interrupted(work).await.and_then(|outcome| outcome);
+    if outcome.is_ok() || findings != Findings::default() {
         render::findings(&findings);
-        if findings.findings.is_empty() { 0 } else { FailureKind::Mismatch.exit_code() }
-    }))
+    }
+    let found = if findings.findings.is_empty() { 0 } else { FailureKind::Mismatch.exit_code() };
+    match outcome {
+        Ok(()) => found,
+        Err(failure) => finish(Err(failure)),
+    }
 }
 
 pub(super) async fn vacuum(global: &Global, command: &VacuumCommand) -> u8 {

@@ -59,7 +59,14 @@ async fn run_demo(command: &DemoCommand, progress: Option<Arc<dyn Progress>>) ->
     let record = RunRecord::new(&environment.run_id);
     let day = |day| NaiveDate::from_ymd_opt(2024, 1, day).unwrap_or_default();
     let span = Span::Days { from: day(1), to: day(4) };
-    let request = RunRequest { tenants: Vec::new(), reports: Vec::new(), span, skip_committed: false, look_back: true };
+    let request = RunRequest {
+        tenants: Vec::new(),
+        reports: Vec::new(),
+        span,
+        skip_committed: false,
+        look_back: true,
+        of_large_run: false,
+    };
     let started_at = environment.now_text();
     run::run(&settings, &request, &environment, &record).await;
     let summary = record.summary();

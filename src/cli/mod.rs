@@ -16,14 +16,16 @@ mod report;
 mod signals;
 mod telemetry;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
 
 use clap::FromArgMatches as _;
+use futures::FutureExt as _;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Global};
 
-use crate::vocabulary::Progress;
+use crate::vocabulary::{Failure, Progress};
 
 /// What this process is known by: in its log, its summary, and what it leaves in the lake.
 static RUN_ID: LazyLock<uuid::Uuid> = LazyLock::new(uuid::Uuid::now_v7);
@@ -32,7 +34,7 @@ static RUN_ID: LazyLock<uuid::Uuid> = LazyLock::new(uuid::Uuid::now_v7);
 pub fn main() -> ExitCode {
     let given = examples::without_empty_variables(examples::command()).get_matches();
     let mut arguments = Arguments::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
-    arguments.global.flags_beat_variables(&given);
+    arguments.flags_beat_variables(&given);
     let progress = progress::choose(&arguments.global);
     let tells_itself = matches!(arguments.command, Command::Demo(_));
     let problems = match arguments.command {
@@ -47,30 +49,43 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            render::failure(&crate::vocabulary::Failure::unavailable(format!("start the runtime: {error}")));
+            render::failure(&Failure::unavailable(format!("start the runtime: {error}")));
             return ExitCode::from(5);
         }
     };
-    let global = &arguments.global;
-    let code = match arguments.command {
+    let work = AssertUnwindSafe(command(&arguments.global, arguments.command, progress));
+    let code = runtime.block_on(work.catch_unwind()).unwrap_or_else(|_| commands::finish(Err(commands::panicked())));
+    // A request in flight must not hold up the end of an interrupted run.
+    runtime.shutdown_background();
+    ExitCode::from(whole_output(code))
+}
+
+/// Runs a command; its exit code.
+async fn command(global: &Global, command: Command, progress: Option<Arc<dyn Progress>>) -> u8 {
+    match command {
         Command::Init(command) => configuration::init(global, &command),
-        Command::Run(command) => runtime.block_on(commands::run(global, &command, progress)),
-        Command::Load(command) => runtime.block_on(commands::load(global, &command)),
-        Command::Plan(command) => runtime.block_on(commands::plan(global, &command)),
-        Command::Check(command) => runtime.block_on(commands::check(global, &command)),
-        Command::Verify(command) => runtime.block_on(commands::verify(global, &command)),
-        Command::Vacuum(command) => runtime.block_on(commands::vacuum(global, &command)),
-        Command::Registry(command) => runtime.block_on(registry::registry(global, &command)),
-        Command::Quarantine(command) => runtime.block_on(quarantine::quarantine(global, &command)),
-        Command::Demo(command) => runtime.block_on(demo::demo(&command, progress)),
-        Command::Report(command) => runtime.block_on(report::report(global, &command)),
-        Command::Sql(command) => runtime.block_on(commands::sql(global, &command)),
+        Command::Run(command) => commands::run(global, &command, progress).await,
+        Command::Load(command) => commands::load(global, &command).await,
+        Command::Plan(command) => commands::plan(global, &command).await,
+        Command::Check(command) => commands::check(global, &command).await,
+        Command::Verify(command) => commands::verify(global, &command).await,
+        Command::Vacuum(command) => commands::vacuum(global, &command).await,
+        Command::Registry(command) => registry::registry(global, &command).await,
+        Command::Quarantine(command) => quarantine::quarantine(global, &command).await,
+        Command::Demo(command) => demo::demo(&command, progress).await,
+        Command::Report(command) => report::report(global, &command).await,
+        Command::Sql(command) => commands::sql(global, &command).await,
         Command::Config(command) => configuration::config(global, &command),
         Command::Schema { of } => commands::schema(of),
         Command::Completions { shell } => commands::completions(shell),
         Command::Man { folder } => commands::manual(folder.as_deref()),
-    };
-    // A request in flight must not hold up the end of an interrupted run.
-    runtime.shutdown_background();
-    ExitCode::from(code)
+    }
+}
+
+/// The exit code of a command, unless what it had to show could not be written.
+fn whole_output(code: u8) -> u8 {
+    match render::unwritten() {
+        Some(failure) if code == 0 => commands::finish(Err(failure)),
+        _ => code,
+    }
 }

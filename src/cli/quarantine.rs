@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PossibleValuesParser};
 use clap::{Args, Subcommand};
 
 use super::arguments::{Global, SelectionArguments};
 use super::commands::{ended, environment, finish, read_configuration, show_summary};
 use super::days::DayArguments;
 use super::{render, signals};
+use crate::columns::Rule;
 use crate::report::laid_out;
 use crate::run::{self, CommittedDays, QuarantineRequest, Reject, ReplayRequest, RunRecord};
 use crate::vocabulary::{Failure, NoProgress};
@@ -49,7 +50,7 @@ pub(super) struct RejectArguments {
     #[command(flatten)]
     days: DayArguments,
     /// Only rejects whose first violation is of this rule
-    #[arg(long, value_name = "RULE", env = "CXLAKE_RULE")]
+    #[arg(long, value_name = "RULE", env = "CXLAKE_RULE", value_parser = PossibleValuesParser::new(Rule::ALL.map(Rule::name)))]
     rule: Option<String>,
     /// Only rejects with a violation of this metric, by name or id, or at this JSON Pointer
     #[arg(long, value_name = "METRIC", env = "CXLAKE_METRIC")]
@@ -130,7 +131,7 @@ async fn show(config: &Path, rejects: &RejectArguments, limit: usize) -> Result<
         }
         shown += 1;
         render::text(&laid_out(&reject, &settings.masked));
-        ControlFlow::Continue(())
+        unless_over()
     };
     run::read_rejects(&settings, &rejects.request()?, &mut take).await
 }
@@ -138,9 +139,14 @@ async fn show(config: &Path, rejects: &RejectArguments, limit: usize) -> Result<
 async fn export(config: &Path, rejects: &RejectArguments) -> Result<(), Failure> {
     let mut take = |reject: Reject| {
         render::json_line(&reject);
-        ControlFlow::Continue(())
+        unless_over()
     };
     run::read_rejects(&read_configuration(config)?, &rejects.request()?, &mut take).await
+}
+
+/// More rejects, unless nobody reads them.
+fn unless_over() -> ControlFlow<()> {
+    if render::is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 async fn replay(global: &Global, command: &ReplayCommand) -> u8 {

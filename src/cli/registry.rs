@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Subcommand};
 
 use super::arguments::{Global, SelectionArguments};
 use super::commands::{environment, finish, read_configuration};
@@ -67,8 +68,20 @@ pub(super) struct ShowCommand {
     #[arg(long, env = "CXLAKE_JSON_SCHEMA", value_parser = BoolishValueParser::new())]
     json_schema: bool,
     /// Print the version's file
-    #[arg(long, conflicts_with = "json_schema", env = "CXLAKE_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CXLAKE_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
+}
+
+impl ShowCommand {
+    /// What a flag asks for is printed, whatever the environment asks for beside.
+    pub(super) fn flags_beat_variables(&mut self, given: &ArgMatches) {
+        let is_flag = |name: &str| given.value_source(name) == Some(ValueSource::CommandLine);
+        match (is_flag("json"), is_flag("json_schema")) {
+            (true, false) => self.json_schema = false,
+            (false, true) => self.json = false,
+            _ => {}
+        }
+    }
 }
 
 pub(super) async fn registry(global: &Global, command: &RegistryCommand) -> u8 {
@@ -107,6 +120,10 @@ async fn show(config: &Path, command: &ShowCommand) -> Result<(), Failure> {
     let settings = read_configuration(config)?;
     let request = command.selection.request();
     let version = run::show_version(&settings, &request, command.version).await?;
+    if command.json_schema && command.json {
+        return Err(Failure::configuration("choose what to print: --json-schema and --json are both given")
+            .hint("pass one of them; CXLAKE_JSON and CXLAKE_JSON_SCHEMA count too"));
+    }
     if command.json_schema {
         let reports = request.reports(&settings)?;
         let [report] = reports.as_slice() else {

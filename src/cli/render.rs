@@ -1,7 +1,7 @@
 //! The only printing. stdout holds data, stderr what is for people.
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::sync::OnceLock;
 
 use cxlake_sinks::lake::{Findings, Leftover};
@@ -32,22 +32,57 @@ pub(super) fn error(message: &str, hint: Option<&str>) {
     }
 }
 
-/// A line of stdout. A reader that is gone needs no more of them.
+/// Why the first part of stdout could not be written: nothing comes after it.
+static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+
+fn write(text: std::fmt::Arguments<'_>) {
+    if is_over() {
+        return;
+    }
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+        // It was not set before.
+        let _first = UNWRITTEN.set(error);
+    }
+}
+
+/// Whether nothing more can be shown.
+pub(super) fn is_over() -> bool {
+    UNWRITTEN.get().is_some()
+}
+
+/// Why not all was shown that should be.
+pub(super) fn unwritten() -> Option<Failure> {
+    let error = UNWRITTEN.get().filter(|error| is_needed(error))?;
+    Some(Failure::unavailable(format!("write to stdout: {error}")).hint("what is there of it is not whole"))
+}
+
+/// Whether what was not written is missed: not by a reader that is gone.
+fn is_needed(unwritten: &std::io::Error) -> bool {
+    unwritten.kind() != ErrorKind::BrokenPipe
+}
+
+/// A line of stdout.
 fn line(text: std::fmt::Arguments<'_>) {
-    let _unread = writeln!(std::io::stdout().lock(), "{text}");
+    write(format_args!("{text}\n"));
 }
 
 /// The last line of stdout: nothing may come after it, on stderr neither, for some read both as one.
-pub(super) fn last_line(line: &str) {
+pub(super) fn last_line(text: &str) {
     super::logging::end();
     let mut stdout = std::io::stdout().lock();
-    // A reader that is gone needs no summary.
-    let _unread = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    // What the run did stands all the same, and so does its exit code.
+    if let Err(unwritten) = written
+        && is_needed(&unwritten)
+    {
+        eprintln!("error: failed to write the summary to stdout: {unwritten}");
+        eprintln!("hint: --summary-file writes it into a file too");
+    }
 }
 
 pub(super) fn text(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _unread = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    write(format_args!("{text}"));
 }
 
 pub(super) fn probe(name: &str, outcome: &Result<String, Failure>) {
@@ -100,7 +135,11 @@ pub(super) fn planned(planned: &PlannedRun) {
             .map_or("records not counted".to_owned(), |records| format!("{records} records in {} pages", window.pages));
         let state = if window.is_committed { "replaces" } else { "writes" };
         let (start, end) = (shard.window.start.format("%FT%TZ"), shard.window.end.format("%FT%TZ"));
-        line(format_args!("{} {} {start} to {end}: {records}, {state} {}", shard.tenant, shard.report, window.data));
+        let settles = window.settles_at.map(|at| format!(", not before {}", at.format("%FT%TZ"))).unwrap_or_default();
+        line(format_args!(
+            "{} {} {start} to {end}: {records}, {state} {}{settles}",
+            shard.tenant, shard.report, window.data
+        ));
     }
     for change in &planned.registry_changes {
         line(format_args!("registry {change}"));

@@ -76,7 +76,7 @@ impl Http {
             backoff,
             surroundings,
             server_ahead: std::sync::Mutex::new(None),
-            secrets: std::sync::Mutex::new(vec![settings.client_secret.clone()]),
+            secrets: std::sync::Mutex::new(vec![settings.client_secret.clone()?]),
             page_buffers: SpareBuffers::default(),
             counter: Arc::default(),
         }))

@@ -69,10 +69,11 @@ impl TokenCache {
 
     async fn fetch(&self, generation: u64) -> Result<Bearer, Failure> {
         let settings = &self.settings;
+        let (client_id, client_secret) = (settings.client_id.clone()?, settings.client_secret.clone()?);
         let form = [
             ("grant_type", "client_credentials"),
-            ("client_id", settings.client_id.reveal()),
-            ("client_secret", settings.client_secret.reveal()),
+            ("client_id", client_id.reveal()),
+            ("client_secret", client_secret.reveal()),
             ("scope", SCOPES),
         ];
         let url = format!("{}{}", settings.auth_url, Call::Token.path());

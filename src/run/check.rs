@@ -28,6 +28,7 @@ pub async fn check(
     environment: &Environment,
 ) -> Result<Vec<Probe>, Failure> {
     let reports = request.reports(settings)?;
+    settings.need_secrets_of(&reports)?;
     let mut probes = Vec::new();
     let rights = least_rights(&settings.lake.url);
     for (tenant, reports) in request::by_tenant(&reports) {
@@ -74,6 +75,11 @@ pub async fn check(
                     "catalog and registry",
                     Ok(format!("{} metrics, version {} {state}", registry.metrics.len(), registry.version)),
                 );
+                for report in reports {
+                    if let Err(failure) = ready.decode_plan(report) {
+                        add(&format!("rules of {}", report.name), Err(failure));
+                    }
+                }
             }
             Err(failure) => add("catalog and time zone", Err(failure)),
         }
@@ -116,15 +122,23 @@ fn warehouse_rights(warehouse: &WarehouseSettings) -> String {
         WarehouseKind::Snowflake { file, .. } => {
             let role = file.role.as_deref().unwrap_or("ROLE");
             let schema = format!("{}.{}", file.database, file.schema);
-            // A stage may be in another schema of the database.
-            let (stage_schema, stage) = match file.stage.rsplit_once('.') {
-                Some((other, _)) => (format!("{}.{other}", file.database), format!("{}.{}", file.database, file.stage)),
-                None => (schema.clone(), format!("{schema}.{}", file.stage)),
+            // A stage may be in another schema, of the database or of another one.
+            let stage = match file.stage.matches('.').count() {
+                0 => format!("{schema}.{}", file.stage),
+                1 => format!("{}.{}", file.database, file.stage),
+                _ => file.stage.clone(),
+            };
+            let stage_schema = stage.rsplit_once('.').map_or(schema.as_str(), |(stage_schema, _)| stage_schema);
+            let stage_database = stage.split('.').next().unwrap_or_default();
+            let also = if stage_database == file.database {
+                String::new()
+            } else {
+                format!("GRANT USAGE ON DATABASE {stage_database} TO ROLE {role}; ")
             };
             format!(
-                "GRANT USAGE ON WAREHOUSE {} TO ROLE {role}; GRANT USAGE ON DATABASE {} TO ROLE {role}; GRANT USAGE, \
-                 CREATE TABLE ON SCHEMA {schema} TO ROLE {role}; GRANT USAGE ON SCHEMA {stage_schema} TO ROLE {role}; \
-                 GRANT USAGE ON STAGE {stage} TO ROLE {role}",
+                "GRANT USAGE ON WAREHOUSE {} TO ROLE {role}; GRANT USAGE ON DATABASE {} TO ROLE {role}; {also}GRANT \
+                 USAGE, CREATE TABLE ON SCHEMA {schema} TO ROLE {role}; GRANT USAGE ON SCHEMA {stage_schema} TO ROLE \
+                 {role}; GRANT USAGE ON STAGE {stage} TO ROLE {role}",
                 file.warehouse, file.database
             )
         }

@@ -75,7 +75,7 @@ pub async fn lake_report(
     selection: &RunRequest,
     days: CommittedDays,
 ) -> Result<LakeReport, Failure> {
-    let preflight = Preflight::open_to_read(settings)?;
+    let preflight = Preflight::open_existing(settings).await?;
     let lake = &preflight.lake;
     let found = committed::find(settings, selection, days, lake).await?;
     let mut report = LakeReport { hours: hours(lake, &found).await?, ..LakeReport::default() };

@@ -51,7 +51,7 @@ async fn load_reports(
     record: &RunRecord,
 ) -> Result<(), Failure> {
     let reports = reports(settings, request)?;
-    let lake = Lake::open_existing(&lake_location(&settings.lake))?;
+    let lake = Lake::open_existing(&lake_location(&settings.lake)).await?;
     let loads = DayLoads { settings, lake: &lake, environment, record };
     for report in reports {
         // One report that cannot be read is no reason to leave the others out.

@@ -35,10 +35,11 @@ mod window_files;
 mod window_run;
 mod work_folder;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
-use cxlake_sinks::lake::Lake;
+use cxlake_sinks::lake::{Lake, settled_windows};
 
 pub use check::{Probe, check};
 pub use committed::CommittedDays;
@@ -160,6 +161,7 @@ async fn run_tenants(
 ) -> Result<(), Failure> {
     request.check_span()?;
     let reports = request.reports(settings)?;
+    settings.need_secrets_of(&reports)?;
     let preflight = Preflight::open(settings)?;
     record.update(|builder| builder.opened(&preflight.lake));
     load::refuse_unusable_warehouses(settings, &reports, environment).await?;
@@ -188,8 +190,12 @@ async fn run_tenant(
     let ready = prepare(preflight, client, settings, reports, environment).await?;
     tenant.refuse_frozen_drift(&ready).await?;
     let windows = request.windows(reports, &ready)?;
-    pacing::fits_the_quota(client, &ready, &windows, environment).await?;
-    let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, &windows)?;
+    let to_read = tenant.to_read(reports, &windows).await?;
+    pacing::fits_the_quota(client, &ready, &to_read, environment).await?;
+    let is_large = request.of_large_run || pacing::is_large(&to_read);
+    let quiet_hours = pacing::quiet_hours(settings, &ready.tenant, is_large)?;
+    let is_read: BTreeSet<(&str, Window)> =
+        to_read.iter().map(|(report, window)| (report.name.as_str(), *window)).collect();
     // A pattern or a baseline that cannot be read stops the run before anything is written.
     for report in reports {
         ready.decode_plan(report)?;
@@ -214,7 +220,9 @@ async fn run_tenant(
         let index = indices[position];
         let goes_on = match request::settled(report, window, client.server_now()) {
             Ok(()) => {
-                pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
+                if is_read.contains(&(report.name.as_str(), *window)) {
+                    pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
+                }
                 tenant.window_of_run(&mut ready, report, *window, index).await
             }
             Err(failure) => {
@@ -267,6 +275,23 @@ struct TenantRun<'a> {
 }
 
 impl TenantRun<'_> {
+    /// The windows that the tenant will be asked for: not those that are left alone.
+    async fn to_read<'w>(
+        &self,
+        reports: &[&ReportSettings],
+        windows: &[(&'w ReportSettings, Window)],
+    ) -> Result<Vec<(&'w ReportSettings, Window)>, Failure> {
+        let mut to_read = windows.to_vec();
+        if self.request.skip_committed {
+            for report in reports {
+                let settled = settled_windows(&self.preflight.lake, &report.tenant, &report.name).await?;
+                to_read
+                    .retain(|(of, window)| of.name != report.name || !settled.contains(&(window.date, window.name())));
+            }
+        }
+        Ok(to_read)
+    }
+
     /// Runs a window, and says in the record what became of it; false where the next one would fail too.
     async fn window_of_run(
         &self,

@@ -14,15 +14,16 @@ use crate::settings::{ReportSettings, Settings};
 use crate::vocabulary::{Failure, QuietHours};
 use crate::window::Window;
 
-/// The quiet hours that concern a run: those of its tenant where it is large, else none.
-pub(super) fn quiet_hours(
-    settings: &Settings,
-    tenant: &str,
-    windows: &[(&ReportSettings, Window)],
-) -> Result<Vec<QuietHours>, Failure> {
+/// Whether a run of these windows waits outside of quiet hours.
+pub(super) fn is_large(windows: &[(&ReportSettings, Window)]) -> bool {
     let length: TimeDelta = windows.iter().map(|(_, window)| window.end - window.start).sum();
+    length > TimeDelta::hours(LARGE_RUN_HOURS)
+}
+
+/// The quiet hours that concern a run: those of its tenant where it is large, else none.
+pub(super) fn quiet_hours(settings: &Settings, tenant: &str, is_large: bool) -> Result<Vec<QuietHours>, Failure> {
     let hours = &tenant_settings(settings, tenant)?.quiet_hours;
-    Ok(if length > TimeDelta::hours(LARGE_RUN_HOURS) { hours.clone() } else { Vec::new() })
+    Ok(if is_large { hours.clone() } else { Vec::new() })
 }
 
 /// Waits until no quiet hours are on.
@@ -33,7 +34,7 @@ pub(super) async fn wait_outside_quiet_hours(quiet_hours: &[QuietHours], zone: T
     }
 }
 
-fn remaining(quiet_hours: &[QuietHours], zone: Tz, now: DateTime<Utc>) -> Option<Duration> {
+pub(super) fn remaining(quiet_hours: &[QuietHours], zone: Tz, now: DateTime<Utc>) -> Option<Duration> {
     let local = now.with_timezone(&zone).time();
     quiet_hours.iter().filter_map(|hours| hours.remaining(local)).max()
 }

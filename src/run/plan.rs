@@ -1,12 +1,14 @@
 //! What a run would do.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use cxlake_sinks::lake::{ObjectKind, WindowAddress, WindowCommit};
 use serde::{Deserialize, Serialize};
 
 use super::preflight::{Preflight, TenantReady, prepare};
 use super::summary::WindowBounds;
-use super::{Environment, RunRequest, request};
+use super::{Environment, RunRequest, pacing, request};
 use crate::cxone::{Client, Place, Quota};
 use crate::settings::limits::COUNTED_WINDOWS;
 use crate::settings::{ReportSettings, Settings};
@@ -22,6 +24,9 @@ pub struct Shard {
     pub report: String,
     /// The window.
     pub window: ShardWindow,
+    /// Whether the plan is so large that its shards wait outside of quiet hours; left out where it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub large_run: bool,
 }
 
 /// The window of a shard.
@@ -73,6 +78,8 @@ pub struct PlannedWindow {
     pub data: String,
     /// Whether it is committed already.
     pub is_committed: bool,
+    /// When it will have settled, where it has not.
+    pub settles_at: Option<DateTime<Utc>>,
 }
 
 /// Plans a run. Nothing is written. With `count` the tenant is asked how many records the windows
@@ -88,8 +95,10 @@ pub async fn plan(
 ) -> Result<PlannedRun, Failure> {
     request.check_span()?;
     let reports = request.reports(settings)?;
+    settings.need_secrets_of(&reports)?;
     let preflight = Preflight::open_to_read(settings)?;
     let mut planned = PlannedRun::default();
+    let mut wait = Duration::ZERO;
     for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
         let ready = prepare(&preflight, &client, settings, &reports, environment).await?;
@@ -99,14 +108,22 @@ pub async fn plan(
             planned.registry_changes.push(format!("{tenant}: version {} ({})", registry.version, registry.reason));
         }
         planned.drift.extend(ready.drift.iter().cloned());
-        let calls_before = planned.calls;
+        let (calls_before, windows_before) = (planned.calls, planned.windows.len());
+        let now = client.server_now();
         for (index, (report, window)) in windows.iter().enumerate() {
             let records = match count && index < COUNTED_WINDOWS {
                 true => Some(total(&client, &ready, report, *window).await?),
                 false => None,
             };
             planned.add(&preflight, &ready, report, window, records).await?;
+            if let Some(planned) = planned.windows.last_mut() {
+                planned.settles_at = Some(request::settles_at(report, window)).filter(|at| *at > now);
+            }
         }
+        let large_run = request.of_large_run || pacing::is_large(&windows);
+        planned.windows[windows_before..].iter_mut().for_each(|window| window.shard.large_run = large_run);
+        let quiet_hours = pacing::quiet_hours(settings, tenant, large_run)?;
+        wait = wait.max(pacing::remaining(&quiet_hours, ready.time_zone, now).unwrap_or_default());
         planned.estimate(windows.len());
         let calls = planned.calls - calls_before;
         planned.expected_seconds += seconds(calls) / client.requests_per_second();
@@ -114,9 +131,11 @@ pub async fn plan(
             planned.quotas.push((tenant.to_owned(), quota));
         }
     }
-    let milliseconds = std::time::Duration::from_secs_f64(planned.expected_seconds).as_millis();
-    let length = TimeDelta::milliseconds(i64::try_from(milliseconds).unwrap_or(i64::MAX));
-    planned.expected_end = environment.surroundings.clock.now() + length;
+    let length = Duration::try_from_secs_f64(planned.expected_seconds).unwrap_or(Duration::MAX).saturating_add(wait);
+    let length = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
+    let end = environment.surroundings.clock.now().checked_add_signed(length).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let last_settles_at = planned.windows.iter().filter_map(|window| window.settles_at).max();
+    planned.expected_end = last_settles_at.map_or(end, |settled| settled.max(end));
     Ok(planned)
 }
 
@@ -154,11 +173,13 @@ impl PlannedRun {
                     time_zone: Some(bounds.time_zone),
                     date: Some(bounds.date),
                 },
+                large_run: false,
             },
             records,
             pages,
             data: preflight.lake.uri(&address.object(ObjectKind::Data)),
             is_committed: history.settled().is_some(),
+            settles_at: None,
         });
         Ok(())
     }

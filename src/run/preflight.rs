@@ -69,6 +69,12 @@ impl Preflight {
         Ok(Self { lake, lake_settings: settings.lake.clone(), is_only_read: true })
     }
 
+    /// Opens a lake that must be there for a look at it.
+    pub(super) async fn open_existing(settings: &Settings) -> Result<Self, Failure> {
+        let lake = Lake::open_existing(&lake_location(&settings.lake)).await?;
+        Ok(Self { lake, lake_settings: settings.lake.clone(), is_only_read: true })
+    }
+
     /// The registry of a tenant.
     pub(super) fn registry(&self, settings: &Settings, tenant: &str) -> Result<RegistryStore, Failure> {
         match self.is_only_read {
@@ -236,16 +242,18 @@ impl TenantReady {
     /// The same with its registry version in the lake. Where another run made the number first, the
     /// comparison is made again with that run's version.
     pub(super) async fn with_registry_written(mut self, lake: &Lake) -> Result<Self, Failure> {
+        let is_first = self.registry_is_new && self.registry.version == 1;
+        // A lake can be new where the registry, which may be elsewhere, is not.
+        if is_first || !has_committed(lake, &self.tenant).await? {
+            probe_first_write(lake, &self.tenant).await?;
+        }
         for _ in 0..REGISTRY_RACES {
             if !self.registry_is_new {
                 return Ok(self);
             }
-            if self.registry.version == 1 {
-                probe_first_write(lake, &self.tenant).await?;
-                // A folder of the user's is not for probes; a local one keeps conditions.
-                if !self.store.lake().is_local() {
-                    probe_first_write(self.store.lake(), &self.tenant).await?;
-                }
+            // A folder of the user's is not for probes; a local one keeps conditions.
+            if self.registry.version == 1 && !self.store.lake().is_local() {
+                probe_first_write(self.store.lake(), &self.tenant).await?;
             }
             if self.store.write(&self.registry).await? {
                 return Ok(self);
@@ -350,6 +358,12 @@ pub(super) fn compile_plan(
         },
         max_record_bytes: report.max_record_bytes,
     })
+}
+
+/// Whether a lake has something of a tenant whose writing was preceded by a probe.
+async fn has_committed(lake: &Lake, tenant: &str) -> Result<bool, Failure> {
+    let folders = lake.folders(&tenant_folder(tenant)).await?;
+    Ok(folders.iter().any(|folder| !matches!(folder.as_str(), "metric_catalog" | "probe" | "runs")))
 }
 
 /// Before the first write to a tenant's lake: does the store keep conditions?

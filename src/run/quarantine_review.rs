@@ -17,7 +17,7 @@ use super::registry_review::read_or_newest;
 use super::work_folder::WorkFolder;
 use crate::columns::Violation;
 use crate::settings::Settings;
-use crate::vocabulary::Failure;
+use crate::vocabulary::{Failure, nearest_name};
 
 /// Which rejects are meant.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ async fn each_reject(
     names: &MetricNames,
     take: &mut (dyn FnMut(&CommittedWindow<'_>, Reject) -> ControlFlow<()> + Send),
 ) -> Result<(), Failure> {
-    let preflight = Preflight::open_to_read(settings)?;
+    let preflight = Preflight::open_existing(settings).await?;
     let folder = WorkFolder::create()?;
     for found in committed::find(settings, &request.selection, request.days, &preflight.lake).await? {
         if found.history.settled().is_some_and(|done| done.quarantine.proof.rows == 0) {
@@ -203,12 +203,12 @@ impl Columns<'_> {
     }
 }
 
-/// The names that metrics have and had, by tenant and id.
+/// The names that metrics have and had, by tenant and id; of a standard key, none but itself.
 struct MetricNames(BTreeMap<(String, String), Vec<String>>);
 
 impl MetricNames {
     async fn read(settings: &Settings, request: &QuarantineRequest) -> Result<Self, Failure> {
-        let preflight = Preflight::open_to_read(settings)?;
+        let preflight = Preflight::open_existing(settings).await?;
         let mut names = BTreeMap::new();
         for tenant in super::request::by_tenant(&request.selection.reports(settings)?).into_keys() {
             // Rejects can be read without a registry, only their names are not known then.
@@ -219,8 +219,24 @@ impl MetricNames {
                 known.extend(metric.earlier_names);
                 names.insert((tenant.to_owned(), metric.id), known);
             }
+            for column in registry.reports.into_values().flat_map(|report| report.columns) {
+                names.entry((tenant.to_owned(), column.source)).or_default();
+            }
         }
-        Ok(Self(names))
+        let names = Self(names);
+        if let Some(metric) = &request.metric {
+            names.warn_of_unknown(metric);
+        }
+        Ok(names)
+    }
+
+    /// Where nothing has such a name there can be rejects all the same, of a key that no registry knows.
+    fn warn_of_unknown(&self, metric: &str) {
+        let names = || self.0.iter().flat_map(|((_, id), names)| names.iter().chain([id])).map(String::as_str);
+        if !metric.starts_with('/') && !self.0.is_empty() && !names().any(|name| name == metric) {
+            let hint = nearest_name(metric, names()).map(|name| format!("did you mean \"{name}\"?"));
+            tracing::warn!(metric, hint, "the registry knows no metric of this name");
+        }
     }
 
     fn names(&self, tenant: &str, path: &str) -> Option<&Vec<String>> {

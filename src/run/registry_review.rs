@@ -159,9 +159,11 @@ pub async fn sync(
     environment: &Environment,
     dry_run: bool,
 ) -> Result<Vec<Synced>, Failure> {
+    let reports = request.reports(settings)?;
+    settings.need_secrets_of(&reports)?;
     let preflight = if dry_run { Preflight::open_to_read(settings)? } else { Preflight::open(settings)? };
     let mut synced = Vec::new();
-    for (tenant, reports) in request::by_tenant(&request.reports(settings)?) {
+    for (tenant, reports) in request::by_tenant(&reports) {
         let client = preflight.client(settings, tenant, environment)?;
         let ready = prepare(&preflight, &client, settings, &reports, environment).await?;
         let ready = match dry_run {

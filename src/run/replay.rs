@@ -54,7 +54,8 @@ async fn replay_windows(
     environment: &Environment,
     record: &RunRecord,
 ) -> Result<(), Failure> {
-    let preflight = if request.dry_run { Preflight::open_to_read(settings)? } else { Preflight::open(settings)? };
+    let there = Preflight::open_existing(settings).await?;
+    let preflight = if request.dry_run { there } else { Preflight::open(settings)? };
     let windows = committed::find(settings, &request.selection, request.days, &preflight.lake).await?;
     let indices: Vec<usize> = windows
         .iter()

@@ -24,6 +24,8 @@ pub struct RunRequest {
     /// Reads the days before the span again, as the reports say. Not for a shard: the plan that it
     /// comes from has looked back already.
     pub look_back: bool,
+    /// Is a part of a run so large that it waits outside of quiet hours, however small itself.
+    pub of_large_run: bool,
 }
 
 /// A span of time, in days of the tenant's zone or by instants.
@@ -167,11 +169,11 @@ fn known<'a>(
 /// # Errors
 /// [`crate::vocabulary::FailureKind::Unavailable`] with the time until then.
 pub(super) fn settled(report: &ReportSettings, window: &Window, now: DateTime<Utc>) -> Result<(), Failure> {
-    let delay = TimeDelta::minutes(i64::try_from(report.settle_delay_mins).unwrap_or_default());
-    if window.end + delay <= now {
+    let settles_at = settles_at(report, window);
+    if settles_at <= now {
         return Ok(());
     }
-    let wait = (window.end + delay - now).num_seconds().max(0).unsigned_abs() + 1;
+    let wait = (settles_at - now).num_seconds().max(0).unsigned_abs() + 1;
     let (start, end) = window.bounds();
     Err(Failure::unavailable(format!(
         "read the window {start} to {end} of reports.{}: it has not settled ({} minutes after its end)",
@@ -179,6 +181,11 @@ pub(super) fn settled(report: &ReportSettings, window: &Window, now: DateTime<Ut
     ))
     .hint("run it later; settle_delay_mins in the report sets the delay")
     .retry_after(wait))
+}
+
+/// When a window may be read.
+pub(super) fn settles_at(report: &ReportSettings, window: &Window) -> DateTime<Utc> {
+    window.end + TimeDelta::minutes(i64::try_from(report.settle_delay_mins).unwrap_or_default())
 }
 
 /// Reports by their tenant.

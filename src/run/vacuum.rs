@@ -1,6 +1,6 @@
 //! What interrupted and replaced runs left in a lake, removed once it is old enough.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use cxlake_sinks::lake::{Lake, Leftover, leftovers, remove_leftover};
 
 use super::preflight::lake_location;
@@ -28,8 +28,9 @@ pub async fn vacuum(
     request: &VacuumRequest,
     environment: &Environment,
 ) -> Result<Vec<Leftover>, Failure> {
-    let lake = Lake::open_existing(&lake_location(&settings.lake))?;
-    let youngest = environment.surroundings.clock.now() - request.older_than;
+    let lake = Lake::open_existing(&lake_location(&settings.lake)).await?;
+    let youngest = environment.surroundings.clock.now().checked_sub_signed(request.older_than);
+    let youngest = youngest.unwrap_or(DateTime::<Utc>::MIN_UTC);
     let mut found = Vec::new();
     for report in request.selection.reports(settings)? {
         let of_report = leftovers(&lake, &report.tenant, &report.name).await?;

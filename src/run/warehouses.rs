@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 
 use super::Environment;
 use crate::settings::warehouse_file::Mode;
-use crate::settings::{Settings, SnowflakeSecret, WarehouseKind, WarehouseSettings};
-use crate::vocabulary::{Failure, Secret};
+use crate::settings::{NeededSecret, Settings, SnowflakeSecret, WarehouseKind, WarehouseSettings};
+use crate::vocabulary::Failure;
 
 /// Open warehouses by name.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl OpenWarehouses {
             run_id: environment.run_id.clone(),
             now: Arc::new(move || clock.now()),
         };
-        let opened: Arc<dyn Warehouse> = Arc::from(location(warehouse).open(&loader).await?);
+        let opened: Arc<dyn Warehouse> = Arc::from(location(warehouse)?.open(&loader).await?);
         open.insert(name.to_owned(), Arc::clone(&opened));
         Ok(opened)
     }
@@ -51,14 +51,14 @@ impl OpenWarehouses {
     }
 }
 
-fn location(settings: &WarehouseSettings) -> WarehouseLocation {
-    let text = |secret: &Secret| secret.reveal().to_owned();
-    match &settings.kind {
+fn location(settings: &WarehouseSettings) -> Result<WarehouseLocation, Failure> {
+    let text = |secret: &NeededSecret| secret.clone().map(|secret| secret.reveal().to_owned());
+    Ok(match &settings.kind {
         WarehouseKind::BigQuery { file, credentials } => WarehouseLocation::BigQuery(BigQueryLocation {
             project: file.project.clone(),
             dataset: file.dataset.clone(),
             location: file.location.clone(),
-            credentials: credentials.as_ref().map(text),
+            credentials: credentials.as_ref().map(text).transpose()?,
             endpoint: file.endpoint.clone(),
             mode: match file.mode {
                 Mode::Replace => LoadMode::Replace,
@@ -69,8 +69,8 @@ fn location(settings: &WarehouseSettings) -> WarehouseLocation {
             account: file.account.clone(),
             user: file.user.clone(),
             credentials: match credentials {
-                SnowflakeSecret::PrivateKey(key) => SnowflakeCredentials::PrivateKey(text(key)),
-                SnowflakeSecret::AccessToken(token) => SnowflakeCredentials::AccessToken(text(token)),
+                SnowflakeSecret::PrivateKey(key) => SnowflakeCredentials::PrivateKey(text(key)?),
+                SnowflakeSecret::AccessToken(token) => SnowflakeCredentials::AccessToken(text(token)?),
             },
             database: file.database.clone(),
             schema: file.schema.clone(),
@@ -79,5 +79,5 @@ fn location(settings: &WarehouseSettings) -> WarehouseLocation {
             stage: file.stage.clone(),
             endpoint: file.endpoint.clone(),
         }),
-    }
+    })
 }

@@ -63,7 +63,7 @@ fn alerts(file: Alerts, surroundings: &Surroundings<'_>) -> Result<AlertSettings
     let webhook = match file.webhook {
         None => None,
         Some(Webhook::Url(url)) => Some(Secret::new(url)),
-        Some(Webhook::Secret(source)) => Some(surroundings.secret("alerts.webhook", &source)?),
+        Some(Webhook::Secret(source)) => Some(surroundings.secret("alerts.webhook", &source)??),
     };
     let is_allowed = |url: &Url| {
         let loopback = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));

@@ -20,7 +20,7 @@ pub use read::{Surroundings, located, read_settings};
 pub use show::{Origin, ShownValue, shown_values};
 pub use warehouses::{SnowflakeSecret, WarehouseKind};
 
-use crate::vocabulary::{ColumnType, Constraints, QuietHours, Secret};
+use crate::vocabulary::{ColumnType, Constraints, Failure, QuietHours, Secret};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -40,6 +40,23 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// That the tenants of these reports can be signed in to, as far as the configuration tells.
+    ///
+    /// # Errors
+    /// The first secret that cannot be read.
+    pub fn need_secrets_of(&self, reports: &[&ReportSettings]) -> Result<(), Failure> {
+        let tenants = reports.iter().filter_map(|report| self.tenants.get(&report.tenant));
+        let mut secrets = tenants.flat_map(|tenant| [&tenant.client_id, &tenant.client_secret]);
+        secrets.try_for_each(|secret| secret.as_ref().map(drop).map_err(Clone::clone))
+    }
+
+    /// All secrets that are needed by some.
+    fn needed_secrets(&mut self) -> impl Iterator<Item = &mut NeededSecret> {
+        let of_tenants =
+            self.tenants.values_mut().flat_map(|tenant| [&mut tenant.client_id, &mut tenant.client_secret]);
+        of_tenants.chain(self.warehouses.values_mut().filter_map(|warehouse| warehouse.kind.secret()))
+    }
+
     /// The same for one of several runs at once, which keeps this part of each tenant's pace: all of
     /// them together are as fast as one alone would be.
     #[must_use]
@@ -83,6 +100,10 @@ pub struct AlertSettings {
     pub webhook: Option<Secret>,
 }
 
+/// A secret, or why it cannot be read, which concerns only those who need it: who reads the lake signs in nowhere, and a
+/// run of one tenant has not those of another.
+pub type NeededSecret = Result<Secret, Failure>;
+
 /// One tenant.
 #[derive(Clone, Debug)]
 pub struct TenantSettings {
@@ -91,9 +112,9 @@ pub struct TenantSettings {
     /// The host that gives tokens, without a slash at its end.
     pub auth_url: String,
     /// The client's id.
-    pub client_id: Secret,
+    pub client_id: NeededSecret,
     /// The client's secret.
-    pub client_secret: Secret,
+    pub client_secret: NeededSecret,
     /// The zone that the tenant must report.
     pub time_zone: Option<Tz>,
     /// Where the keys are that sign tokens.

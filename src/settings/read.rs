@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::file::{File, LakeOption, SecretSource};
-use super::{Settings, check};
+use super::{NeededSecret, Settings, check};
 use crate::vocabulary::{ExactNumber, Failure, Secret, nearest_name};
 
 /// What the configuration may refer to outside of itself.
@@ -22,7 +22,13 @@ pub struct Surroundings<'a> {
 pub fn read_settings(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<Settings, Failure> {
     let file: File = toml::from_str(text).map_err(|error| unreadable(name, text, &error))?;
     exact_numbers(name, text)?;
-    check::settings(file, surroundings).map_err(|failure| located(name, text, failure))
+    let mut settings = check::settings(file, surroundings).map_err(|failure| located(name, text, failure))?;
+    for secret in settings.needed_secrets() {
+        if let Err(failure) = secret {
+            *failure = located(name, text, failure.clone());
+        }
+    }
+    Ok(settings)
 }
 
 /// The failure of a check with the line of the key that it begins with ("read PLACE…"), or of the
@@ -81,28 +87,35 @@ fn line_at(text: &str, position: usize) -> usize {
 
 impl Surroundings<'_> {
     /// The text of a secret. `place` is its key in the file, for messages.
-    pub(super) fn secret(&self, place: &str, source: &SecretSource) -> Result<Secret, Failure> {
+    ///
+    /// # Errors
+    /// Where no source is named; within, where the source has no secret.
+    pub(super) fn secret(&self, place: &str, source: &SecretSource) -> Result<NeededSecret, Failure> {
         match (&source.env, &source.file) {
-            (Some(variable), None) => match (self.variable)(variable) {
-                Some(text) if !text.is_empty() => Ok(Secret::new(text)),
-                _ => {
-                    Err(Failure::configuration(format!("read {place}: the environment variable {variable} is not set"))
-                        .hint(format!(
-                            "set {variable}, or name another source: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"
-                        )))
-                }
-            },
-            (None, Some(path)) => match (self.text_file)(path) {
-                Ok(text) if text.trim_end().is_empty() => {
-                    Err(Failure::configuration(format!("read {place}: the file {path} is empty"))
-                        .hint("write the secret into it, and nothing else"))
-                }
-                Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
-                Err(error) => Err(Failure::configuration(format!("read {place} from the file {path}: {error}"))
-                    .hint("name a file that this user may read")),
-            },
+            (Some(variable), None) => Ok(self.of_variable(place, variable)),
+            (None, Some(path)) => Ok(self.of_file(place, path)),
             _ => Err(Failure::configuration(format!("read {place}: it must name one source"))
                 .hint("write { env = \"NAME\" } or { file = \"PATH\" }")),
+        }
+    }
+
+    fn of_variable(&self, place: &str, variable: &str) -> NeededSecret {
+        let text = (self.variable)(variable).filter(|text| !text.is_empty());
+        text.map(Secret::new).ok_or_else(|| {
+            Failure::configuration(format!("read {place}: the environment variable {variable} is not set"))
+                .hint(format!("set {variable}, or name another source: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"))
+        })
+    }
+
+    fn of_file(&self, place: &str, path: &str) -> NeededSecret {
+        match (self.text_file)(path) {
+            Ok(text) if text.trim_end().is_empty() => {
+                Err(Failure::configuration(format!("read {place}: the file {path} is empty"))
+                    .hint("write the secret into it, and nothing else"))
+            }
+            Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
+            Err(error) => Err(Failure::configuration(format!("read {place} from the file {path}: {error}"))
+                .hint("name a file that this user may read")),
         }
     }
 
@@ -111,24 +124,37 @@ impl Surroundings<'_> {
             LakeOption::Text(text) => Ok(Secret::new(text.clone())),
             LakeOption::Boolean(boolean) => Ok(Secret::new(boolean.to_string())),
             LakeOption::Integer(integer) => Ok(Secret::new(integer.to_string())),
-            LakeOption::Secret(source) => self.secret(&format!("lake.options.{key}"), source),
+            LakeOption::Secret(source) => self.secret(&format!("lake.options.{key}"), source)?,
         }
     }
 }
 
+/// What a value of the wrong type is said to be, without the value: it can be a secret that stands where none must.
+fn without_value(message: &str) -> Option<String> {
+    let found = message.strip_prefix("invalid type: ")?;
+    let (kind, value) = found.split_once(['"', '`'])?;
+    // Of a string's quotes all but the last can be within it.
+    let after = if kind == "string " { value.rsplit_once('"') } else { value.split_once('`') };
+    let kind = match kind.trim_end() {
+        "integer" => "an integer",
+        "floating point" => "a float",
+        "boolean" => "a boolean",
+        _ => "a string",
+    };
+    Some(format!("invalid type: {kind}{}", after.map_or("", |(_, after)| after).replace('`', "\"")))
+}
+
 pub(super) fn unreadable(name: &str, text: &str, error: &toml::de::Error) -> Failure {
     let place = error.span().map_or_else(String::new, |span| format!(" line {}:", line_at(text, span.start)));
-    // A value that stands where it must not can be a secret.
-    let message = match error.message().split_once("invalid type: string \"") {
-        Some((_, rest)) => format!("invalid type: a string{}", rest.rsplit_once('"').map_or("", |(_, after)| after)),
-        None => error.message().replace('`', "\""),
-    };
+    let message = without_value(error.message()).unwrap_or_else(|| error.message().replace('`', "\""));
     let mut quoted = error.message().split('`').skip(1).step_by(2);
     if !error.message().starts_with("unknown field") {
         return Failure::configuration(format!("read {name}:{place} {message}"))
             .hint("`cxlake schema configuration` prints what may stand where");
     }
-    let unknown = quoted.next().unwrap_or_default();
+    // How the reader of TOML calls a date that stands where a table must.
+    let unknown = quoted.next().map(|unknown| if unknown.starts_with("$__toml") { "a date" } else { unknown });
+    let unknown = unknown.unwrap_or_default();
     let known: Vec<&str> = quoted.collect();
     let failure = Failure::configuration(format!("read {name}:{place} unknown key \"{unknown}\""));
     match nearest_name(unknown, known.iter().copied()) {

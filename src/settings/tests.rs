@@ -58,8 +58,8 @@ fn read(text: &str) -> Result<Settings, Failure> {
 fn the_example_is_read_whole() {
     let settings = read(EXAMPLE).unwrap();
     let tenant = &settings.tenants["acme"];
-    assert_eq!(tenant.client_id.reveal(), "id");
-    assert_eq!(tenant.client_secret.reveal(), "secret");
+    assert_eq!(tenant.client_id.as_ref().unwrap().reveal(), "id");
+    assert_eq!(tenant.client_secret.as_ref().unwrap().reveal(), "secret");
     assert_eq!(tenant.limits.pages_in_flight, 4);
     let report = &settings.reports["calls"];
     assert_eq!(report.group_by[0].name, "interaction_id");
@@ -73,10 +73,19 @@ fn the_example_is_read_whole() {
 
 #[test]
 fn a_secret_that_stands_in_the_file_is_not_shown() {
-    let text = EXAMPLE.replace("{ file = \"/run/secrets/cxone\" }", "\"hunter2\"");
-    let failure = read(&text).unwrap_err();
-    assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
-    assert_eq!(failure.message, "read cxlake.toml: line 5: invalid type: a string, expected struct SecretSource");
+    let check = |secret: &str, kind: &str| {
+        let text = EXAMPLE.replace("{ file = \"/run/secrets/cxone\" }", secret);
+        let failure = read(&text).unwrap_err();
+        assert_eq!(
+            failure.message,
+            format!("read cxlake.toml: line 5: invalid type: {kind}, expected struct SecretSource")
+        );
+    };
+    check("\"hunter2\"", "a string");
+    check("\"hunter\\\"2, expected\"", "a string");
+    check("482915", "an integer");
+    check("4829.15", "a float");
+    check("true", "a boolean");
 }
 
 #[test]
@@ -92,18 +101,6 @@ fn mistakes_are_named_with_a_hint() {
         "custom_metric = [",
         "read cxlake.toml: line 22: unknown key \"custom_metric\"",
         "did you mean \"custom_metrics\"?",
-    );
-    check(
-        "CXONE_CLIENT_ID",
-        "OTHER_ID",
-        "read cxlake.toml: line 4: tenants.acme.client_id: the environment variable OTHER_ID is not set",
-        "set OTHER_ID, or name another source: { env = \"NAME\" } or { file = \"PATH\" }",
-    );
-    check(
-        "/run/secrets/cxone",
-        "/run/secrets/empty",
-        "read cxlake.toml: line 5: tenants.acme.client_secret: the file /run/secrets/empty is empty",
-        "write the secret into it, and nothing else",
     );
     check(
         "requests_per_second = 5.0",
@@ -170,6 +167,33 @@ fn mistakes_are_named_with_a_hint() {
         "decimal(39,6)",
         "read cxlake.toml: line 16: unknown column type \"decimal(39,6)\": expected string, number, decimal(p,s) with p up to 38, integer, boolean, timestamp or date",
         "`cxlake schema configuration` prints what may stand where",
+    );
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_concerns_only_its_tenant() {
+    fn check(from: &str, to: &str, message: &str, hint: &str) {
+        let other = "[tenants.globex]\nauth_url = \"https://globex.nicecxone.com\"\nregions = { na1 = \"https://na1.nicecxone.com\" }\nclient_id = { env = \"CXONE_CLIENT_ID\" \
+                     }\nclient_secret = { file = \"/run/secrets/cxone\" }\n[reports.hours]\ntenant = \
+                     \"globex\"\nreport = \"H\"\ngroup_by = [\"agentId\"]\nkey = [\"agentId\"]\n";
+        let settings = read(&(EXAMPLE.replacen(from, to, 1) + other)).unwrap();
+        settings.need_secrets_of(&[&settings.reports["hours"]]).unwrap();
+        let reports: Vec<_> = settings.reports.values().collect();
+        let failure = settings.need_secrets_of(&reports).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Configuration);
+        assert_eq!((failure.message.as_str(), failure.hint.as_deref().unwrap_or_default()), (message, hint));
+    }
+    check(
+        "CXONE_CLIENT_ID",
+        "OTHER_ID",
+        "read cxlake.toml: line 4: tenants.acme.client_id: the environment variable OTHER_ID is not set",
+        "set OTHER_ID, or name another source: { env = \"NAME\" } or { file = \"PATH\" }",
+    );
+    check(
+        "/run/secrets/cxone",
+        "/run/secrets/empty",
+        "read cxlake.toml: line 5: tenants.acme.client_secret: the file /run/secrets/empty is empty",
+        "write the secret into it, and nothing else",
     );
 }
 

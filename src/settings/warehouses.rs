@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::check::host_url;
 use super::read::Surroundings;
 use super::warehouse_file::{self, BigQuery, Mode, Snowflake};
-use super::{ReportSettings, WarehouseSettings, WindowLength};
-use crate::vocabulary::{Failure, Secret, nearest_name};
+use super::{NeededSecret, ReportSettings, WarehouseSettings, WindowLength};
+use crate::vocabulary::{Failure, nearest_name};
 
 /// A warehouse of one of the kinds, checked.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub enum WarehouseKind {
         /// As it is written; its credentials are beside.
         file: BigQuery,
         /// A service account's key.
-        credentials: Option<Secret>,
+        credentials: Option<NeededSecret>,
     },
     /// A schema of Snowflake.
     Snowflake {
@@ -27,13 +27,23 @@ pub enum WarehouseKind {
     },
 }
 
+impl WarehouseKind {
+    pub(super) fn secret(&mut self) -> Option<&mut NeededSecret> {
+        match self {
+            Self::BigQuery { credentials, .. } => credentials.as_mut(),
+            Self::Snowflake { credentials: SnowflakeSecret::PrivateKey(secret), .. }
+            | Self::Snowflake { credentials: SnowflakeSecret::AccessToken(secret), .. } => Some(secret),
+        }
+    }
+}
+
 /// How a Snowflake user is known.
 #[derive(Clone, Debug)]
 pub enum SnowflakeSecret {
     /// A private key.
-    PrivateKey(Secret),
+    PrivateKey(NeededSecret),
     /// A programmatic access token.
-    AccessToken(Secret),
+    AccessToken(NeededSecret),
 }
 
 pub(super) fn warehouses(

@@ -84,10 +84,49 @@ async fn verify_knows_the_columns_and_reads_a_sample() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_that_is_not_there_is_not_verified() {
+async fn verify_notes_what_it_does_not_look_at() {
+    let mut lab = Lab::start(tenant(100)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    let again = lab.report_again("other");
+    lab.add(&again);
+    assert_eq!(
+        lab.cxlake(&["verify"]).expect(0).stdout,
+        "note     acme/other: nothing is committed\n1 windows, 2 objects read, 96 accepted rows, 0 findings\n"
+    );
+    while lab.configuration().contains("[reports.calls") {
+        lab.replace("[reports.calls", "[reports.third");
+    }
+    let told = lab.cxlake(&["verify"]).expect(0).stdout;
+    assert!(told.contains("note     acme/calls: the configuration has no such report: it was not looked at"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_registry_hides_no_other_finding() {
+    let lab = Lab::start(tenant(100)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    std::fs::write(lab.lake().join("acme/registry/v0001.json"), "{").unwrap();
+    std::fs::remove_dir_all(lab.lake().join("acme/calls/quarantine")).unwrap();
+    let told = lab.cxlake(&["verify"]).expect(10).stdout;
+    assert!(told.contains("v0001.json") && told.contains("columns were not looked at"), "{told}");
+    assert!(told.contains("acme/calls/quarantine/dt=2024-01-01/") && told.contains("2 findings"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_is_not_there_is_not_looked_at() {
     let lab = Lab::start(tenant(10)).await;
-    assert!(lab.cxlake(&["verify"]).expect(2).stderr.contains("there is none"));
-    assert!(!lab.lake().exists());
+    for command in [
+        &["verify"][..],
+        &["report"],
+        &["vacuum"],
+        &["quarantine", "list"],
+        &["quarantine", "show"],
+        &["quarantine", "export"],
+        &["quarantine", "replay", "--date", "2024-01-01"],
+    ] {
+        let outcome = lab.cxlake(command).expect(2);
+        assert!(outcome.complaint().contains("there is none"), "{command:?}: {}", outcome.stderr);
+        assert!(!lab.lake().exists());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

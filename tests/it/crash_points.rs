@@ -7,7 +7,7 @@ use arrow::array::{AsArray as _, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use cxlake_fault_store::{FaultStore, Trouble};
 use cxlake_sinks::failure::SinkFailure;
-use cxlake_sinks::lake::{Extract, Lake, ObjectKind, Scrutiny, WindowCommit, verify_report};
+use cxlake_sinks::lake::{Extract, Lake, ObjectKind, WindowCommit};
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
 use futures::StreamExt as _;
 use object_store::memory::InMemory;
@@ -15,7 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
-use crate::support::{commit_files, footer, python, window_address};
+use crate::support::{commit_files, footer, python, verified, window_address};
 
 /// What a tenant has for the window: ids of records that pass, and of records that do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl Point {
             assert!(is_one_version || (before.is_none() && rows.is_none()), "{point}: a reader saw {rows:?}");
         }
         let lake = Lake::in_store(Arc::clone(&inner) as Arc<dyn ObjectStore>, "memory://");
-        let verified = verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap();
+        let verified = verified(&lake).await;
         assert_eq!((verified.findings, verified.windows), (Vec::new(), 1), "{point}");
         let history = WindowCommit { lake: &lake, address: &window_address() }.look().await.unwrap();
         assert_eq!(history.settled().unwrap().extract_sha256, format!("{:?}", scenario.now), "{point}");

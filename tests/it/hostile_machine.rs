@@ -57,6 +57,32 @@ async fn temporary_files_are_the_users_own_and_what_a_killed_run_leaves_is_remov
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn output_that_cannot_be_written_is_no_success() {
+    let lab = Lab::start(small()).await;
+    let into_full = |arguments: &[&str]| {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = lab.command(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    // What the run did stands all the same.
+    let (code, told) = into_full(&RUN);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("failed to write the summary to stdout: No space left on device"), "{told}");
+    for command in [
+        &["plan", "--date", "2024-01-02"][..],
+        &["verify"],
+        &["quarantine", "export"],
+        &["quarantine", "show"],
+        &["registry", "show"],
+        &["schema", "summary"],
+    ] {
+        let (code, told) = into_full(command);
+        assert_eq!(code, 5, "{command:?}: {told}");
+        assert!(told.contains("failed to write to stdout: No space left on device"), "{command:?}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_in_a_lake_lead_no_write_elsewhere() {
     let lab = Lab::start(small()).await;
     let precious = lab.folder().join("precious");
@@ -75,6 +101,17 @@ async fn links_in_a_lake_lead_no_write_elsewhere() {
         assert_eq!(std::fs::read_to_string(&precious).unwrap(), "keep me", "{}: {outcome:?}", link.display());
         std::fs::remove_dir_all(&report).unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_is_in_one_file_system() {
+    let lab = Lab::start(small()).await;
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let report = lab.lake().join("acme/calls");
+    std::fs::create_dir_all(&report).unwrap();
+    symlink(elsewhere.path(), report.join("data")).unwrap();
+    let outcome = lab.cxlake(&RUN).expect(2);
+    assert!(outcome.complaint().contains("a lake is in one file system"), "{}", outcome.complaint());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -312,6 +312,9 @@ async fn windows_that_have_settled_do_not_wait_for_one_that_has_not() {
     assert_eq!(outcome.statuses()[0], "committed");
     assert_eq!(outcome.statuses()[2], "failed");
     assert!(outcome.summary()["retry_after_seconds"].as_u64().unwrap() > 0);
+    let planned = lab.cxlake(&["plan", "--from", &from, "--to", &to]).expect(0).stdout;
+    let waits: Vec<bool> = planned.lines().take(3).map(|line| line.contains(", not before ")).collect();
+    assert_eq!(waits, [false, waits[1], true], "{planned}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use cxlake::run::RunRequest;
 use cxlake_simulator::{CallKind, Effect, Fault, RateLimit, TenantSettings};
 
 use crate::support::faults::{ends_exact, ends_unpublished, on_page, small, status};
-use crate::support::{FastClock, Lab, TlsServer, run_here};
+use crate::support::{FastClock, Lab, TlsServer, days, run_here};
 
 const DAY: &str = "2024-01-01";
 const RUN: [&str; 3] = ["run", "--date", DAY];
@@ -189,18 +190,31 @@ async fn a_large_run_waits_outside_of_quiet_hours_and_a_small_one_does_not() {
     let before_their_end: DateTime<Utc> = "2024-03-01T22:30:00Z".parse().unwrap();
     let mut lab = Lab::start(TenantSettings { records_per_day: 50, bad_every: 0, duplicate_every: 0, ..small() }).await;
     lab.replace("retry_attempts = 4", "retry_attempts = 4\nquiet_hours = [\"08:00-18:00\"]");
-    for (to, waits) in [("2024-01-02", false), ("2024-01-15", true)] {
+    let small_part = days("2024-01-01", "2024-01-02");
+    let part_of_a_large_run = RunRequest { of_large_run: true, ..small_part.clone() };
+    let large = days("2024-01-01", "2024-01-15");
+    let all_committed = RunRequest { skip_committed: true, ..large.clone() };
+    for (request, waits) in [(small_part, false), (part_of_a_large_run, true), (large, true)] {
         lab.simulator.clear_calls();
         let begin = Instant::now();
-        let summary = run_here(&lab, "2024-01-01", to, FastClock::new(before_their_end, TIMES)).await;
+        let summary = run_here(&lab, &request, FastClock::new(before_their_end, TIMES)).await;
         assert_eq!(summary.exit_code, 0, "{summary:?}");
         let half_an_hour = Duration::from_secs(30 * 60) / TIMES;
         let first = lab.simulator.calls().iter().find(|call| call.path.ends_with("data-download")).unwrap().at_ms;
         let signed_in = lab.simulator.calls()[0].at_ms;
         assert!(begin.elapsed() >= if waits { half_an_hour } else { Duration::ZERO });
         let waited = Duration::from_millis(first - signed_in) >= half_an_hour * 9 / 10;
-        assert_eq!(waited, waits, "until {to}");
+        assert_eq!(waited, waits, "{request:?}");
     }
+    // What is left alone waits for nothing.
+    let in_real_time = run_here(&lab, &all_committed, FastClock::new(before_their_end, 1));
+    tokio::time::timeout(Duration::from_secs(5 * 60), in_real_time).await.unwrap();
+    let shards = |to| {
+        let planned = lab.cxlake(&["plan", "--json", "--from", "2024-01-01", "--to", to]).expect(0).stdout;
+        serde_json::from_str::<Vec<serde_json::Value>>(&planned).unwrap()
+    };
+    assert_eq!(shards("2024-01-02")[0].get("large_run"), None);
+    assert!(shards("2024-01-15").iter().all(|shard| shard["large_run"] == true));
     lab.compare_day(&lab.lake(), "2024-01-14", false);
     lab.replace("08:00-18:00", "8 to 6");
     assert!(lab.cxlake(&RUN).expect(2).message().contains("\"8 to 6\" names no hours"));
@@ -214,7 +228,7 @@ async fn a_token_that_runs_out_during_a_long_wait_is_replaced_before_the_next_ca
         lab.replace("retry_attempts = 4", "retry_attempts = 4\npages_in_flight = 1");
         lab.simulator.play(on_page(1000, status(503, Some(value))));
         lab.simulator.change(|settings| settings.duplicate_every = 0);
-        let summary = run_here(&lab, DAY, "2024-01-02", FastClock::new(Utc::now(), TIMES)).await;
+        let summary = run_here(&lab, &days(DAY, "2024-01-02"), FastClock::new(Utc::now(), TIMES)).await;
         assert_eq!(summary.exit_code, 0, "{summary:?}");
         let calls = lab.simulator.calls();
         let after = calls.iter().skip_while(|call| call.status != 503).nth(1).unwrap();

@@ -297,6 +297,15 @@ async fn rejects_are_counted_shown_and_exported() {
         let message_found = lab.cxlake(&arguments).expect(2).message();
         assert!(message_found.contains(message), "{message_found}");
     }
+    let typo = lab.cxlake(&["quarantine", "list", "--rule", "enumm"]).expect(2).stderr;
+    assert!(typo.contains("invalid value 'enumm'") && typo.contains("a similar value exists: 'enum'"), "{typo}");
+    let typo = lab.cxlake(&["quarantine", "list", "--metric", "Regulatory Flags"]).expect(0).stderr;
+    assert!(
+        typo.contains("knows no metric of this name") && typo.contains("did you mean \\\"Regulatory Flag\\\"?"),
+        "{typo}"
+    );
+    let known = lab.cxlake(&["quarantine", "list", "--metric", "agentId"]).expect(0).stderr;
+    assert!(!known.contains("knows no metric"), "{known}");
     lab.replace("mask = [\"/agentId\"", "mask = [\"agentId\"");
     assert!(lab.cxlake(&["quarantine", "list"]).expect(2).stderr.contains("\\\"agentId\\\" is no JSON Pointer"));
 }

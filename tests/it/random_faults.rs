@@ -11,7 +11,7 @@ use cxlake::vocabulary::SystemClock;
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
 use crate::support::faults::status;
-use crate::support::{Lab, Random, run_here, tenant};
+use crate::support::{Lab, Random, days, run_here, tenant};
 
 const DAYS: [&str; 5] = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"];
 const FAULTS: usize = 200;
@@ -82,7 +82,7 @@ async fn lab() -> Lab {
 
 /// Runs five days. The exit code.
 async fn run_days(lab: &Lab) -> u8 {
-    run_here(lab, "2024-01-01", "2024-01-06", Arc::new(SystemClock)).await.exit_code
+    run_here(lab, &days("2024-01-01", "2024-01-06"), Arc::new(SystemClock)).await.exit_code
 }
 
 /// For each committed day the hash of its records, from its manifest.

@@ -171,6 +171,14 @@ async fn a_registry_lives_where_the_user_wants_it() {
     assert!(!lab.lake().join("acme/registry").exists());
     assert!(lab.cxlake(&["registry", "show"]).expect(0).stdout.contains("earlier "));
     assert!(lab.cxlake(&["registry", "show", "7"]).expect(2).stderr.contains("versions 1 to 2"));
+    let shown = |flags: &[&str], code| {
+        let mut command = lab.command(&[&["registry", "show"], flags].concat());
+        command.env("CXLAKE_JSON", "true");
+        Outcome::of(command).expect(code).stdout
+    };
+    assert!(shown(&[], 0).contains("\"created_at\""));
+    assert!(shown(&["--json-schema"], 0).contains("\"$schema\""));
+    shown(&["--json-schema", "--json"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

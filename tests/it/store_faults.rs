@@ -10,11 +10,12 @@ use arrow::array::{FixedSizeBinaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use cxlake_simulator::TenantSettings;
 use cxlake_sinks::failure::{SinkFailure, SinkFailureKind};
-use cxlake_sinks::lake::{Committed, Extract, Lake, LakeLocation, ObjectKind, Scrutiny, verify_report};
+use cxlake_sinks::lake::{Committed, Extract, Lake, LakeLocation, ObjectKind};
 use cxlake_sinks::parquet::{Codec, ParquetOptions, ParquetWriter, StagedFile};
 
 use crate::support::{
-    Fate, Lab, Random, Running, S3Server, StoreProxy, StoreServer, commit_files, footer, tenant, window_address,
+    Fate, Lab, Random, Running, S3Server, StoreProxy, StoreServer, commit_files, footer, tenant, verified,
+    window_address,
 };
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
@@ -30,6 +31,22 @@ async fn on_s3() -> (Lab, S3Server, StoreProxy) {
     let proxy = StoreProxy::start(server.port());
     let options = server.options().replace(&server.port().to_string(), &proxy.port().to_string());
     (Lab::on_store(small(), "s3://lake/cxone", &options).await, server, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_is_new_is_probed_though_its_registry_is_not() {
+    let (mut lab, _server, proxy) = on_s3().await;
+    let folder = lab.folder().join("registry");
+    lab.replace("[tenants.acme.regions]", &format!("registry_url = \"{}\"\n[tenants.acme.regions]", folder.display()));
+    let probes = |lab: &Lab| {
+        let before = proxy.requests().len();
+        lab.cxlake(&RUN).expect(0);
+        proxy.requests().iter().skip(before).filter(|request| request.target.contains("/probe/")).count()
+    };
+    assert!(probes(&lab) > 0);
+    assert_eq!(probes(&lab), 0);
+    lab.replace("s3://lake/cxone", "s3://lake/other");
+    assert!(probes(&lab) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,7 +225,7 @@ async fn large_objects_go_up_in_parts_that_are_put_together_on_a_condition() {
     proxy.rule(|_| Fate::Forwarded);
     commit(&lake, 70 * MEBIBYTE, 2).await.unwrap();
     assert!(!proxy.requests().iter().any(|request| request.target.contains("uploadId=")));
-    assert_eq!(verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings, [] as [String; 0]);
+    assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
 
     let server = S3Server::that_joins_parts_on_conditions();
     let (lake, proxy) = large_lake(&server);
@@ -230,10 +247,7 @@ async fn large_objects_go_up_in_parts_that_are_put_together_on_a_condition() {
             if is_first { fate.clone() } else { Fate::Forwarded }
         });
         commit(&lake, 70 * MEBIBYTE, sequence).await.unwrap();
-        assert_eq!(
-            verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings,
-            [] as [String; 0]
-        );
+        assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
     }
 
     // A newer object comes meanwhile: it stays.

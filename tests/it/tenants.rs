@@ -60,6 +60,27 @@ async fn each_tenant_has_its_own_zone_registry_and_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_needed_only_by_who_signs_in_with_it() {
+    let (lab, _other) = two_tenants().await;
+    let run = ["run", "--date", "2024-01-01"];
+    let missing = lab.cxlake(&run).expect(2).message();
+    assert!(missing.contains("tenants.globex.client_id: the environment variable GLOBEX_ID is not set"), "{missing}");
+    assert!(lab.simulator.calls().is_empty() && !lab.lake().exists());
+    lab.cxlake(&[&run[..], &["--tenant", "acme"]].concat()).expect(0);
+    for command in [
+        &["verify"][..],
+        &["sql", "duckdb", "--tenant", "acme"],
+        &["report"],
+        &["quarantine", "list"],
+        &["registry", "list"],
+    ] {
+        let mut command = lab.command(command);
+        command.env_remove("CXONE_CLIENT_ID").env_remove("CXONE_CLIENT_SECRET");
+        Outcome::of(command).expect(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_fails_does_not_stop_the_others() {
     let (lab, _other) = two_tenants().await;
     let outcome = run(&lab, "wrong").expect(3);

@@ -1,9 +1,10 @@
 //! The commit of a window: look, plan, publish quarantine then data, done. Why each step is where
 //! it is stands in `src/ARCHITECTURE.md`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 
 use super::layout::{ManifestName, ObjectKind, WindowAddress, overlap};
 use super::manifest::{Done, ObjectProof, Plan};
@@ -74,18 +75,29 @@ impl WindowCommit<'_> {
     pub async fn look(&self) -> Result<History, SinkFailure> {
         let mut history = History::default();
         let mut newest_done = None;
+        let mut planned_others = BTreeSet::new();
         // Windows that share time with this one lie in its partition or in one beside it.
         for date in [self.address.date - Days::new(1), self.address.date, self.address.date + Days::new(1)] {
             for (key, _) in self.lake.list(&self.address.manifests(date)).await? {
                 let Some(name) = key.rsplit('/').next().and_then(ManifestName::parse) else { continue };
-                if name.window != self.address.window {
-                    self.refuse_overlap(&name)?;
+                // In another partition the same borders are those of another zone.
+                if name.window != self.address.window || date != self.address.date {
+                    if !overlap(&name.window, &self.address.window) {
+                        continue;
+                    }
+                    if name.is_done {
+                        return Err(self.overlaps(&name.window, date));
+                    }
+                    planned_others.insert((date, name.window));
                 } else if name.is_done {
                     newest_done = newest_done.max(Some(name.sequence));
                 } else {
                     history.highest_plan = history.highest_plan.max(Some(name.sequence));
                 }
             }
+        }
+        for (date, window) in planned_others {
+            self.refuse_published(WindowAddress { date, window, ..self.address.clone() }).await?;
         }
         if let Some(sequence) = newest_done {
             let done = self.read_done(sequence).await?;
@@ -94,17 +106,26 @@ impl WindowCommit<'_> {
         Ok(history)
     }
 
-    fn refuse_overlap(&self, other: &ManifestName) -> Result<(), SinkFailure> {
-        if !other.is_done || !overlap(&other.window, &self.address.window) {
-            return Ok(());
-        }
-        Err(SinkFailure::configuration(
+    fn overlaps(&self, other: &str, date: NaiveDate) -> SinkFailure {
+        SinkFailure::configuration(
             format!(
-                "commit the window {} of {}: the lake has the window {} in the same time",
-                self.address.window, self.address.report, other.window
+                "commit the window {} of {}: the lake has the window {other} of {date} in the same time",
+                self.address.window, self.address.report
             ),
-            "day and hour windows of one report don't mix: keep `window` as it was, or give the report a new name",
-        ))
+            "neither day and hour windows of one report mix, nor those of two time zones: keep them as they were, or \
+             give the report a new name",
+        )
+    }
+
+    /// Refuses this window where an interrupted run of another one in the same time has published an object, which
+    /// nobody removes: its records would be there twice.
+    async fn refuse_published(&self, other: WindowAddress) -> Result<(), SinkFailure> {
+        for kind in [ObjectKind::Quarantine, ObjectKind::Data] {
+            if self.lake.state(&other.object(kind)).await?.is_some() {
+                return Err(self.overlaps(&other.window, other.date));
+            }
+        }
+        Ok(())
     }
 
     /// The done of a number; `None` where there is none.
@@ -130,15 +151,19 @@ impl WindowCommit<'_> {
         )
     }
 
-    /// Whether both objects of a done are there with its lengths: a cheap look before a window is
-    /// called unchanged. `verify` reads them whole.
+    /// Whether both objects of a done are there as it says, by the store's tag; where that tells nothing, as in a local
+    /// folder, they are read whole.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn is_in_place(&self, done: &Done) -> Result<bool, SinkFailure> {
         for object in [&done.data, &done.quarantine] {
-            let state = self.lake.state(&object.proof.key).await?;
-            if state.is_none_or(|state| state.bytes != object.proof.bytes) {
+            let Some(state) = self.lake.state(&object.proof.key).await? else { return Ok(false) };
+            if state.bytes != object.proof.bytes {
+                return Ok(false);
+            }
+            let is_same_version = !self.lake.is_local() && state.etag.is_some() && state.etag == object.etag;
+            if !is_same_version && self.lake.sha256(&object.proof.key).await? != object.proof.sha256 {
                 return Ok(false);
             }
         }
@@ -161,6 +186,13 @@ impl WindowCommit<'_> {
         extract: &Extract,
         now: impl Fn() -> String,
     ) -> Result<Committed, SinkFailure> {
+        // What will be refused is refused before there is a plan, which would stay open.
+        for (proof, file) in [(&plan.data, &extract.data), (&plan.quarantine, &extract.quarantine)] {
+            self.lake.refuse_too_large(&proof.key, file.bytes)?;
+            if classify(self.lake.state(&proof.key).await?.as_ref(), plan, proof) == Found::Stranger {
+                return Err(self.stranger(&proof.key));
+            }
+        }
         if !self.lake.create(&self.address.plan(plan.sequence), json(plan)?).await? {
             return Err(self.superseded(plan.sequence));
         }
@@ -256,7 +288,12 @@ enum Found {
 
 fn classify(seen: Option<&ObjectState>, plan: &Plan, proof: &ObjectProof) -> Found {
     let Some(seen) = seen else { return Found::Absent };
-    let Some(sequence) = seen.sequence() else { return Found::Stranger };
+    let sequence = match seen.sequence() {
+        Some(sequence) => sequence,
+        // Nobody's Parquet at a key that a plan before this one had: one of those objects, damaged.
+        None if seen.footer.is_none() && plan.sequence > 1 => return Found::Older,
+        None => return Found::Stranger,
+    };
     let same_extract = seen.key_value("cxlake.extract_sha256") == Some(&plan.extract_sha256);
     match sequence.cmp(&plan.sequence) {
         std::cmp::Ordering::Less => Found::Older,

@@ -1,6 +1,6 @@
 //! What is committed in a lake, and its objects back on the disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -35,10 +35,8 @@ pub async fn committed_windows(
 ) -> Result<Vec<WindowAddress>, SinkFailure> {
     let mut found = BTreeSet::new();
     for (key, _) in lake.list(&format!("{}/manifests", report_folder(tenant, report))).await? {
-        let mut parts = key.rsplit('/');
-        let name = parts.next().and_then(ManifestName::parse).filter(|name| name.is_done);
-        let date = parts.next().and_then(|folder| folder.strip_prefix("dt=")?.parse().ok());
-        if let (Some(name), Some(date)) = (name, date)
+        if let Some((date, name)) = dated_name(&key)
+            && name.is_done
             && wanted(date)
         {
             found.insert((date, name.window));
@@ -46,6 +44,33 @@ pub async fn committed_windows(
     }
     let address = |(date, window)| WindowAddress { tenant: tenant.to_owned(), report: report.to_owned(), date, window };
     Ok(found.into_iter().map(address).collect())
+}
+
+/// The windows of a report that are committed, and that no newer plan is about to replace.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn settled_windows(
+    lake: &Lake,
+    tenant: &str,
+    report: &str,
+) -> Result<BTreeSet<(NaiveDate, String)>, SinkFailure> {
+    let mut newest: BTreeMap<(NaiveDate, String), (u32, u32)> = BTreeMap::new();
+    for (key, _) in lake.list(&format!("{}/manifests", report_folder(tenant, report))).await? {
+        let Some((date, name)) = dated_name(&key) else { continue };
+        let (plan, done) = newest.entry((date, name.window)).or_default();
+        let number = if name.is_done { done } else { plan };
+        *number = name.sequence.max(*number);
+    }
+    let is_settled = |(plan, done): &(u32, u32)| *done > 0 && plan <= done;
+    Ok(newest.into_iter().filter(|(_, numbers)| is_settled(numbers)).map(|(window, _)| window).collect())
+}
+
+/// What the key of a manifest says.
+fn dated_name(key: &str) -> Option<(NaiveDate, ManifestName)> {
+    let mut parts = key.rsplit('/');
+    let name = ManifestName::parse(parts.next()?)?;
+    Some((parts.next()?.strip_prefix("dt=")?.parse().ok()?, name))
 }
 
 /// The windows of one day of a report that were ever committed, in order.

@@ -29,6 +29,10 @@ pub(super) async fn publish_file(
     let published = tokio::task::spawn_blocking(move || publish_blocking(&target, &staging, &source, seen.as_ref()));
     match published.await {
         Ok(Ok(put)) => Ok(put),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::CrossesDevices => Err(SinkFailure::configuration(
+            format!("publish {key}: {error}"),
+            "a lake is in one file system: where a part of it is a link, make one of the whole folder instead",
+        )),
         Ok(Err(error)) => Err(SinkFailure::disk(&format!("publish {key}"), &error)),
         Err(error) => Err(SinkFailure::defect(format!("publish {key}: {error}"))),
     }
@@ -39,10 +43,9 @@ fn publish_blocking(target: &Path, staging: &Path, source: &Path, seen: Option<&
     fs::create_dir_all(folder)?;
     fs::create_dir_all(staging)?;
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut staged = tempfile::Builder::new().prefix(&name).suffix(".staged").tempfile_in(staging)?;
+    let mut staged = builder().prefix(&name).suffix(".staged").tempfile_in(staging)?;
     // From file to file the kernel copies, or shares the blocks.
     io::copy(&mut File::open(source)?, staged.as_file_mut())?;
-    set_readable(staged.path())?;
     staged.as_file().sync_all()?;
 
     // Not truncated: whoever may write to the folder may have put a link to another file there.
@@ -96,14 +99,12 @@ fn tag(metadata: &fs::Metadata) -> String {
     format!("\"{inode:x}-{micros:x}-{:x}\"", metadata.len())
 }
 
-/// Temporary files are private; a lake's files are as readable as the folder's user has it.
-fn set_readable(path: &Path) -> io::Result<()> {
+/// Temporary files are private; a lake's files are as readable as the user's umask has it.
+fn builder<'a>() -> tempfile::Builder<'a, 'a> {
+    let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(())
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 /// A rename outlives a power cut only once its folder is on disk, and the entries of new folders.

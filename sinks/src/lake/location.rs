@@ -129,17 +129,35 @@ impl LakeLocation {
         }
     }
 
-    /// Whether its URL names a kind of store. Nothing is opened.
+    /// Whether its URL names a folder in a kind of store. Nothing is opened.
     ///
     /// # Errors
     /// [`crate::failure::SinkFailureKind::Configuration`] where it does not.
     pub fn known_store(&self) -> Result<(), SinkFailure> {
-        let Ok(url) = Url::parse(&self.url) else { return Ok(()) };
+        let refuse = |reason: String, hint: &str| Err(SinkFailure::configuration(reason, hint));
+        let text = self.url.as_str();
+        let url = Url::parse(text).ok().filter(|url| url.scheme().len() > 1);
+        let Some(url) = url else {
+            return match text {
+                "" => refuse("it is empty".to_owned(), STORES_HINT),
+                _ if text.starts_with("~/") || text.starts_with('$') => {
+                    refuse(format!("\"{text}\" is taken as it is written"), "write the whole path")
+                }
+                _ => Ok(()),
+            };
+        };
         let scheme = url.scheme();
-        if self.folder().is_some() || scheme == "file" || STORES.contains(&scheme) {
-            return Ok(());
+        if scheme != "file" && !STORES.contains(&scheme) {
+            return refuse(no_store(scheme), STORES_HINT);
         }
-        Err(SinkFailure::configuration(no_store(scheme), STORES_HINT))
+        // Of a path that is not read as it is written, others would make another one.
+        if !text.contains("://") || url.query().is_some() || url.fragment().is_some() {
+            return refuse(format!("\"{text}\" is no URL of a folder"), STORES_HINT);
+        }
+        if scheme != "file" && text.contains('%') {
+            return refuse(format!("\"{text}\" has an escape"), "write the folder's name as it is");
+        }
+        Ok(())
     }
 
     pub(super) fn refused(&self, reason: &str, hint: &str) -> SinkFailure {

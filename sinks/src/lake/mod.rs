@@ -28,7 +28,7 @@ mod vacuum;
 mod verify;
 
 pub use commit::{Committed, Extract, History, WindowCommit};
-pub use committed::{StoredObject, committed_windows, committed_windows_of};
+pub use committed::{StoredObject, committed_windows, committed_windows_of, settled_windows};
 pub use conformance::{Check, conformance};
 pub use layout::{ObjectKind, WindowAddress, report_folder, tenant_folder};
 pub use location::LakeLocation;

@@ -109,18 +109,25 @@ impl Lake {
         }
     }
 
-    /// Opens a lake that must be there.
+    /// Opens a lake that must be there: a folder, or something in a store, which knows no empty folders.
     ///
     /// # Errors
-    /// As [`Lake::open`], and where there is none.
-    pub fn open_existing(location: &LakeLocation) -> Result<Self, SinkFailure> {
-        match location.folder() {
-            Some(folder) if !folder.exists() => Err(SinkFailure::configuration(
+    /// As [`Lake::open`], where there is none, and where the store fails.
+    pub async fn open_existing(location: &LakeLocation) -> Result<Self, SinkFailure> {
+        let missing = || {
+            SinkFailure::configuration(
                 format!("open the lake {}: there is none", location.url),
                 "check `url` in [lake]",
-            )),
-            _ => Self::open(location),
+            )
+        };
+        if location.folder().is_some_and(|folder| !folder.exists()) {
+            return Err(missing());
         }
+        let lake = Self::open(location)?;
+        if lake.local_root.is_none() && lake.folders("").await?.is_empty() {
+            return Err(missing());
+        }
+        Ok(lake)
     }
 
     /// A lake in any store, for tests of the protocol.
@@ -241,6 +248,20 @@ impl Lake {
         Ok(keys)
     }
 
+    /// The names of the folders in a folder, sorted.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn folders(&self, folder: &str) -> Result<Vec<String>, SinkFailure> {
+        let prefix = self.path(folder);
+        let found = self.store.list_with_delimiter(Some(&prefix)).await;
+        let found = found.map_err(|error| SinkFailure::store(&format!("list {}", self.uri(folder)), &error))?;
+        let mut names: Vec<String> =
+            found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// The version of an object that is there now; `None` where there is none. Tag and footer are of
     /// one version: an object that is replaced meanwhile is looked at again.
     ///
@@ -330,12 +351,7 @@ impl Lake {
                 });
             }
         }
-        if file.bytes > LARGEST_SINGLE_PUT {
-            return Err(SinkFailure::configuration(
-                format!("publish {}: its {} bytes are more than one put may have", self.uri(key), file.bytes),
-                "set `window = \"hour\"` in the report, so that its objects are smaller",
-            ));
-        }
+        self.refuse_more_than_one_put(key, file.bytes)?;
         let mode = match seen {
             None => PutMode::Create,
             Some(seen) => PutMode::Update(UpdateVersion { e_tag: seen.etag.clone(), version: seen.version.clone() }),
@@ -349,6 +365,27 @@ impl Lake {
             Ok(result) => Ok(Put::Published(result.e_tag)),
             Err(error) => Ok(Put::Doubtful(error.to_string())),
         }
+    }
+
+    /// Refuses an object that is too large for how this lake is written, as far as that is known before it is.
+    ///
+    /// # Errors
+    /// [`crate::failure::SinkFailureKind::Configuration`] where it is.
+    pub(super) fn refuse_too_large(&self, key: &str, bytes: u64) -> Result<(), SinkFailure> {
+        if self.local_root.is_some() || self.uploads.is_some() {
+            return Ok(());
+        }
+        self.refuse_more_than_one_put(key, bytes)
+    }
+
+    fn refuse_more_than_one_put(&self, key: &str, bytes: u64) -> Result<(), SinkFailure> {
+        if bytes <= LARGEST_SINGLE_PUT {
+            return Ok(());
+        }
+        Err(SinkFailure::configuration(
+            format!("publish {}: its {bytes} bytes are more than one put may have", self.uri(key)),
+            "set `window = \"hour\"` in the report, so that its objects are smaller",
+        ))
     }
 
     /// The SHA-256 of an object's content, in hex, without holding it.

@@ -69,8 +69,10 @@ pub async fn leftovers(lake: &Lake, tenant: &str, report: &str) -> Result<Vec<Le
         found.extend(listed.map(|file| Leftover { kind: kind.clone(), ..file }));
     }
     // Never below `data/` and `quarantine/`: what is there is for `verify` to find.
-    for folder in [format!("{report}/manifests"), format!("{}/registry", tenant_folder(tenant))] {
-        found.extend(lake.unnamed_files(&folder)?);
+    let of_tenant =
+        ["registry", "runs", "metric_catalog", "probe"].map(|folder| format!("{}/{folder}", tenant_folder(tenant)));
+    for folder in of_tenant.iter().chain([&format!("{report}/manifests")]) {
+        found.extend(lake.unnamed_files(folder)?);
     }
     if let Some(uploads) = lake.uploads() {
         let below = lake.path(&report);

@@ -28,6 +28,18 @@ pub struct Findings {
     pub keys: Vec<String>,
 }
 
+impl Findings {
+    /// Adds what another look found.
+    pub fn add(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.notes.extend(other.notes);
+        self.keys.extend(other.keys);
+        self.windows += other.windows;
+        self.objects += other.objects;
+        self.rows += other.rows;
+    }
+}
+
 /// How closely a report is looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Scrutiny {
@@ -64,7 +76,7 @@ struct WindowManifests {
 }
 
 /// Reads a report: each object's presence, length, hash, rows and columns against its manifest,
-/// strangers, open plans, windows that overlap.
+/// strangers, open plans, windows that overlap. What was found before a failure stands in `result`.
 ///
 /// # Errors
 /// Where the store fails.
@@ -73,20 +85,18 @@ pub async fn verify_report(
     tenant: &str,
     report: &str,
     scrutiny: &Scrutiny,
-) -> Result<Findings, SinkFailure> {
-    let mut result = Findings::default();
+    result: &mut Findings,
+) -> Result<(), SinkFailure> {
     let folder = report_folder(tenant, report);
-    let windows = manifests(lake, &folder, &mut result).await?;
+    let windows = manifests(lake, &folder, result).await?;
     let mut expected = BTreeSet::new();
+    let mut open_plans = Vec::new();
     let read_whole = sampled(windows.keys(), scrutiny.sample);
     for (window, manifests) in &windows {
         result.windows += 1;
         let done_sequence = manifests.newest_done.as_ref().map_or(0, |(sequence, _)| *sequence);
         if manifests.newest_plan > done_sequence {
-            result.findings.push(format!(
-                "{folder}: the window {window} has the open plan {}: a run was interrupted; run the window again",
-                manifests.newest_plan
-            ));
+            open_plans.push((window, manifests.newest_plan));
         }
         if manifests.older > 0 {
             result.notes.push(format!("{folder}: the window {window} has {} older manifests", manifests.older));
@@ -110,9 +120,28 @@ pub async fn verify_report(
             break;
         }
     }
-    overlaps(&folder, &windows, &mut result);
-    strangers(lake, &folder, &expected, &mut result).await?;
-    Ok(result)
+    overlaps(&folder, &windows, result);
+    let unnamed = unnamed_objects(lake, &folder, &expected).await?;
+    // What runs that were on their way have committed since is no finding.
+    let now = match open_plans.is_empty() && unnamed.is_empty() {
+        true => BTreeMap::new(),
+        false => manifests(lake, &folder, &mut Findings::default()).await?,
+    };
+    let done =
+        |window: &str| now.get(window).and_then(|manifests| manifests.newest_done.as_ref()).map_or(0, |done| done.0);
+    for (window, plan) in open_plans.into_iter().filter(|(window, plan)| done(window) < *plan) {
+        result.findings.push(format!(
+            "{folder}: the window {window} has the open plan {plan}: a run was interrupted; run the window again"
+        ));
+    }
+    for key in unnamed {
+        let window = key.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet")).unwrap_or_default();
+        let before = windows.get(window).and_then(|manifests| manifests.newest_done.as_ref()).map_or(0, |done| done.0);
+        if done(window) <= before {
+            result.findings.push(format!("{key}: no manifest names it"));
+        }
+    }
+    staged(lake, &folder, result).await
 }
 
 /// The counts of a done, and its objects.
@@ -266,19 +295,17 @@ fn overlaps(folder: &str, windows: &BTreeMap<String, WindowManifests>, result: &
     }
 }
 
-async fn strangers(
-    lake: &Lake,
-    folder: &str,
-    expected: &BTreeSet<String>,
-    result: &mut Findings,
-) -> Result<(), SinkFailure> {
+/// The objects that no done names which was looked at.
+async fn unnamed_objects(lake: &Lake, folder: &str, expected: &BTreeSet<String>) -> Result<Vec<String>, SinkFailure> {
+    let mut unnamed = Vec::new();
     for kind in [ObjectKind::Data, ObjectKind::Quarantine] {
-        for (key, _) in lake.list(&format!("{folder}/{}", kind.folder())).await? {
-            if !expected.contains(&key) {
-                result.findings.push(format!("{key}: no manifest names it"));
-            }
-        }
+        let listed = lake.list(&format!("{folder}/{}", kind.folder())).await?;
+        unnamed.extend(listed.into_iter().map(|(key, _)| key).filter(|key| !expected.contains(key)));
     }
+    Ok(unnamed)
+}
+
+async fn staged(lake: &Lake, folder: &str, result: &mut Findings) -> Result<(), SinkFailure> {
     for (key, _) in lake.list(&format!("{folder}/staging")).await? {
         if key.ends_with(".staged") {
             result.notes.push(format!("{key}: left by an interrupted run"));

@@ -3,7 +3,7 @@
 use cxlake_simulator::{CallKind, Effect, Fault, Quota, TenantSettings};
 
 use crate::support::faults::{ends_exact, ends_unpublished, for_ever, on_page, small, status};
-use crate::support::{FastClock, Lab, PrivateNames, run_here, tenant};
+use crate::support::{FastClock, Lab, PrivateNames, days, run_here, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -36,7 +36,8 @@ async fn a02_retry_after_is_kept_to_in_seconds_and_as_a_date() {
         let mut lab = Lab::start(small()).await;
         lab.replace("retry_attempts = 4", "retry_attempts = 4\npages_in_flight = 1");
         lab.simulator.play(on_page(0, status(503, Some(&value))));
-        let summary = run_here(&lab, "2024-01-01", "2024-01-02", FastClock::new(chrono::Utc::now(), TIMES)).await;
+        let summary =
+            run_here(&lab, &days("2024-01-01", "2024-01-02"), FastClock::new(chrono::Utc::now(), TIMES)).await;
         assert_eq!(summary.exit_code, 0, "{value}: {summary:?}");
         let calls = lab.simulator.calls();
         let pages: Vec<u64> =
@@ -92,7 +93,7 @@ async fn a07_a_body_that_trickles_is_given_up() {
     // Twenty kilobytes each second of the machine: by a clock of a hundred times, below the floor.
     let lab = Lab::start(small()).await;
     lab.simulator.play(on_page(500, Effect::Drip { bytes: 1_000, every_ms: 50 }));
-    let summary = run_here(&lab, "2024-01-01", "2024-01-02", FastClock::new(chrono::Utc::now(), 100)).await;
+    let summary = run_here(&lab, &days("2024-01-01", "2024-01-02"), FastClock::new(chrono::Utc::now(), 100)).await;
     assert_eq!((summary.exit_code, summary.api.retries), (0, 1));
     lab.compare_day(&lab.lake(), "2024-01-01", false);
     // One that comes fast enough by the floor is bounded by the request's own time.
@@ -314,6 +315,22 @@ async fn a28_a_catalog_that_changed_makes_a_version_and_old_columns_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_moved_while_it_was_paged_is_not_taken_for_whole() {
+    let lab = Lab::start(small()).await;
+    let metric = |id: &str| format!(r#"{{"id":"{id}","displayName":"{id}","dataType":"string","status":"published"}}"#);
+    let page = |ids: [&str; 2], next: &str| {
+        let metrics = ids.map(metric).join(",");
+        body(&format!(r#"{{"customMetrics":[{metrics}],"totalRecords":4{next}}}"#))
+    };
+    for answer in [page(["cm_a", "cm_b"], r#","nextPageToken":"2""#), page(["cm_b", "cm_d"], "")] {
+        lab.simulator.play(Fault::new(CallKind::CustomMetrics, answer));
+    }
+    let outcome = lab.cxlake(&RUN).expect(5);
+    assert!(outcome.message().contains("the metric cm_b comes twice"), "{}", outcome.message());
+    assert!(!lab.lake().join("acme/registry").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a29_a_key_that_the_catalog_does_not_hold_is_kept_and_told() {
     let lab = Lab::start(small()).await;
     let drift = lab.cxlake(&RUN).expect(0).summary()["drift"].clone();
@@ -333,4 +350,10 @@ async fn a30_a_quota_is_heeded_where_there_is_one_that_makes_sense() {
     assert!(outcome.message().contains("the run needs about 5 calls, 2 of 1000 are left"), "{}", outcome.message());
     assert!(outcome.summary()["retry_after_seconds"].as_u64().unwrap() > 1000);
     assert!(!lab.lake().join("acme").exists());
+    // What is committed and left alone needs no calls.
+    lab.simulator.change(|settings| settings.quota = None);
+    lab.cxlake(&RUN).expect(0);
+    lab.simulator.change(|settings| settings.quota = quota(2));
+    lab.cxlake(&RUN).expect(5);
+    lab.cxlake(&[&RUN[..], &["--skip-committed"]].concat()).expect(0);
 }

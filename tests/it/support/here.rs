@@ -52,8 +52,20 @@ impl Clock for FastClock {
     }
 }
 
-/// Runs the days from `from` to before `to`, with jitter that never waits.
-pub(crate) async fn run_here(lab: &Lab, from: &str, to: &str, clock: Arc<dyn Clock>) -> Summary {
+/// A run of the days from `from` to before `to`.
+pub(crate) fn days(from: &str, to: &str) -> RunRequest {
+    RunRequest {
+        tenants: Vec::new(),
+        reports: Vec::new(),
+        span: Span::Days { from: from.parse().unwrap(), to: to.parse().unwrap() },
+        skip_committed: false,
+        look_back: true,
+        of_large_run: false,
+    }
+}
+
+/// Runs it, with jitter that never waits.
+pub(crate) async fn run_here(lab: &Lab, request: &RunRequest, clock: Arc<dyn Clock>) -> Summary {
     let tenant = lab.simulator.settings();
     let surroundings = settings::Surroundings {
         variable: &|name| {
@@ -68,9 +80,7 @@ pub(crate) async fn run_here(lab: &Lab, from: &str, to: &str, clock: Arc<dyn Clo
         run_id: "here".to_owned(),
         warehouses: OpenWarehouses::default(),
     };
-    let span = Span::Days { from: from.parse().unwrap(), to: to.parse().unwrap() };
-    let request = RunRequest { tenants: Vec::new(), reports: Vec::new(), span, skip_committed: false, look_back: true };
     let record = RunRecord::new("here");
-    run(&settings, &request, &environment, &record).await;
+    run(&settings, request, &environment, &record).await;
     record.summary()
 }

@@ -16,7 +16,7 @@ mod webhook;
 mod window;
 
 pub(crate) use file_faults::{FileFault, count_changes, slow_down};
-pub(crate) use here::{FastClock, run_here};
+pub(crate) use here::{FastClock, days, run_here};
 pub(crate) use lab::{Lab, Outcome, Running, complaint, tenant};
 pub(crate) use names::PrivateNames;
 pub(crate) use python::{installed, python};
@@ -27,4 +27,4 @@ pub(crate) use stores::{Helper, StoreServer, installed_file};
 pub(crate) use tls::{Certificate, TlsServer};
 pub(crate) use warehouses::{BigQueryServer, SnowflakeServer, WarehouseServer};
 pub(crate) use webhook::{Post, posts, webhook};
-pub(crate) use window::{commit_files, footer, window_address};
+pub(crate) use window::{commit_files, footer, verified, window_address};

@@ -2,8 +2,8 @@
 
 use cxlake_sinks::failure::SinkFailure;
 use cxlake_sinks::lake::{
-    Committed, Extract, Lake, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, PagesProof, Plan, RowProof,
-    WindowAddress, WindowCommit,
+    Committed, Extract, Findings, Lake, ManifestWindow, ObjectKind, ObjectProof, PLAN_FORMAT, PagesProof, Plan,
+    RowProof, Scrutiny, WindowAddress, WindowCommit, verify_report,
 };
 use cxlake_sinks::parquet::StagedFile;
 
@@ -61,4 +61,11 @@ pub(crate) async fn commit_files(
         quarantine: proof(ObjectKind::Quarantine, &extract.quarantine),
     };
     WindowCommit { lake, address: &address }.commit(&plan, extract, String::new).await
+}
+
+/// What `cxlake verify` would find of the report.
+pub(crate) async fn verified(lake: &Lake) -> Findings {
+    let mut findings = Findings::default();
+    verify_report(lake, "acme", "calls", &Scrutiny::default(), &mut findings).await.unwrap();
+    findings
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use cxlake_fault_store::FaultStore;
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 
 use super::*;
@@ -29,6 +30,20 @@ fn staged(folder: &std::path::Path, rows: &[i64], sequence: u32, extract: &str) 
     writer.write(&RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(rows.to_vec()))]).unwrap()).unwrap();
     let pairs = [("cxlake.sequence", sequence.to_string()), ("cxlake.extract_sha256", extract.to_owned())];
     writer.finish(&pairs.map(|(key, value)| (key.to_owned(), value))).unwrap()
+}
+
+async fn verified(lake: &Lake) -> Findings {
+    let mut findings = Findings::default();
+    verify_report(lake, "acme", "calls", &Scrutiny::default(), &mut findings).await.unwrap();
+    findings
+}
+
+/// Changes one byte of an object, or cuts some off.
+async fn damage(lake: &Lake, key: &str, cut: usize) {
+    let mut bytes = lake.get(key).await.unwrap().unwrap().to_vec();
+    bytes[5] ^= 1;
+    bytes.truncate(bytes.len() - cut);
+    lake.store().put(&lake.path(key), bytes.into()).await.unwrap();
 }
 
 /// Commits some rows as a run would.
@@ -117,10 +132,7 @@ async fn a_window_is_committed_and_found_again() {
                 "acme/calls/quarantine/dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet",
             ]
         );
-        assert_eq!(
-            verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings,
-            [] as [String; 0]
-        );
+        assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
     }
 }
 
@@ -136,10 +148,7 @@ async fn a_restatement_replaces_the_window_and_the_highest_number_wins() {
         assert_eq!(same.kind, SinkFailureKind::Superseded);
         let done = WindowCommit { lake: &lake, address: &address }.look().await.unwrap().newest_done.unwrap();
         assert_eq!((done.sequence, done.data.proof.rows), (3, 1));
-        assert_eq!(
-            verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings,
-            [] as [String; 0]
-        );
+        assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
     }
 }
 
@@ -153,6 +162,50 @@ async fn windows_with_other_borders_are_refused() {
         let next_day =
             WindowAddress { date: "2024-01-02".parse().unwrap(), ..address("20240102T050000Z-20240103T050000Z") };
         assert!(WindowCommit { lake: &lake, address: &next_day }.look().await.is_ok());
+        let of_another_zone = WindowAddress { date: "2024-01-02".parse().unwrap(), ..address(DAY) };
+        let failure = WindowCommit { lake: &lake, address: &of_another_zone }.look().await.unwrap_err();
+        assert_eq!(failure.kind, SinkFailureKind::Configuration);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_run_stands_in_the_way_of_other_borders_once_it_has_published() {
+    for (lake, _folder) in lakes() {
+        let (day, hour) = (address(DAY), address("20240101T050000Z-20240101T060000Z"));
+        lake.create(&day.plan(1), "{}".into()).await.unwrap();
+        assert!(WindowCommit { lake: &lake, address: &hour }.look().await.is_ok());
+        lake.create(&day.object(ObjectKind::Quarantine), "rows".into()).await.unwrap();
+        let failure = WindowCommit { lake: &lake, address: &hour }.look().await.unwrap_err();
+        assert_eq!(failure.kind, SinkFailureKind::Configuration);
+        assert!(failure.message.contains(DAY), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_object_is_not_in_place_and_is_replaced() {
+    for cut in [0, 10] {
+        for (lake, _folder) in lakes() {
+            let address = address(DAY);
+            let window = WindowCommit { lake: &lake, address: &address };
+            commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
+            damage(&lake, &address.object(ObjectKind::Data), cut).await;
+            assert!(!window.is_in_place(&window.read_done(1).await.unwrap().unwrap()).await.unwrap());
+            commit(&lake, &address, 2, &[1, 2, 3]).await.unwrap();
+            assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn windows_are_settled_until_a_newer_plan_is_open() {
+    for (lake, _folder) in lakes() {
+        let address = address(DAY);
+        assert!(settled_windows(&lake, "acme", "calls").await.unwrap().is_empty());
+        commit(&lake, &address, 1, &[1]).await.unwrap();
+        let settled = settled_windows(&lake, "acme", "calls").await.unwrap();
+        assert_eq!(settled.into_iter().collect::<Vec<_>>(), [(address.date, DAY.to_owned())]);
+        lake.create(&address.plan(2), "{}".into()).await.unwrap();
+        assert!(settled_windows(&lake, "acme", "calls").await.unwrap().is_empty());
     }
 }
 
@@ -164,6 +217,8 @@ async fn a_strangers_object_is_not_overwritten() {
         let failure = commit(&lake, &address, 1, &[1]).await.unwrap_err();
         assert_eq!(failure.kind, SinkFailureKind::Configuration);
         assert_eq!(lake.get(&address.object(ObjectKind::Data)).await.unwrap().unwrap(), "not ours");
+        // And no plan that nobody will ever complete.
+        assert_eq!(lake.list(&address.manifests(address.date)).await.unwrap(), []);
     }
 }
 
@@ -174,26 +229,16 @@ async fn verify_finds_what_does_not_match() {
         let address = address(DAY);
         commit(&lake, &address, 1, &[1, 2, 3]).await.unwrap();
         damage(&lake, &address).await;
-        let findings = verify_report(&lake, "acme", "calls", &Scrutiny::default()).await.unwrap().findings;
+        let findings = verified(&lake).await.findings;
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].contains(expected), "{findings:?}");
     }
-    use object_store::ObjectStoreExt as _;
     check(
         async |lake, address| lake.store().delete(&lake.path(&address.object(ObjectKind::Data))).await.unwrap(),
         "missing",
     )
     .await;
-    check(
-        async |lake, address| {
-            let path = lake.path(&address.object(ObjectKind::Quarantine));
-            let mut bytes = lake.store().get(&path).await.unwrap().bytes().await.unwrap().to_vec();
-            bytes[5] ^= 1;
-            lake.store().put(&path, bytes.into()).await.unwrap();
-        },
-        "sha256",
-    )
-    .await;
+    check(async |lake, address| damage(lake, &address.object(ObjectKind::Quarantine), 0).await, "sha256").await;
     check(
         async |lake, _| assert!(lake.create("acme/calls/data/dt=2024-01-01/other.parquet", "x".into()).await.unwrap()),
         "no manifest names it",
@@ -238,6 +283,29 @@ async fn a_commit_writes_the_plan_then_quarantine_then_data_then_the_done() {
             format!("{manifests}-000001.done.json"),
         ]
     );
+}
+
+#[test]
+fn urls_are_of_folders_as_they_are_written() {
+    let check = |url: &str, refusal: Option<&str>| {
+        let location = LakeLocation { url: url.to_owned(), options: Default::default() };
+        let reason = location.known_store().err().map(|failure| failure.message);
+        assert_eq!(reason.as_deref(), refusal, "{url}");
+    };
+    for known in
+        ["lake", "./lake", "C:/lake", "/lake of 50 % $x~", "file:///lake%20of%20us", "s3://lake/folder", "gs://lake"]
+    {
+        check(known, None);
+    }
+    check("", Some("it is empty"));
+    check("~/lake", Some("\"~/lake\" is taken as it is written"));
+    check("$HOME/lake", Some("\"$HOME/lake\" is taken as it is written"));
+    check("ftp://lake", Some("there is no store for ftp://"));
+    check("s3:lake", Some("\"s3:lake\" is no URL of a folder"));
+    check("file:lake", Some("\"file:lake\" is no URL of a folder"));
+    check("s3://lake/folder?region=x", Some("\"s3://lake/folder?region=x\" is no URL of a folder"));
+    check("s3://lake/f#older", Some("\"s3://lake/f#older\" is no URL of a folder"));
+    check("s3://lake/of%20us", Some("\"s3://lake/of%20us\" has an escape"));
 }
 
 #[tokio::test]
