@@ -186,10 +186,10 @@ class CxlakeRunOperator(BaseOperator):
             for value in sorted({window[name] for window in windows}):
                 line += [flag, value]
         line += ["--from", days[0].isoformat(), "--to", (days[-1] + timedelta(days=1)).isoformat()]
-        for _ in range(self.retries or 0):
-            wait = max(self.retry_delay.total_seconds(), summary.get("retry_after_seconds") or 0)
-            self.log.info("all windows are in the lake: trying the load alone in %s s", min(wait, LONGEST_WAIT))
-            time.sleep(min(wait, LONGEST_WAIT))
+        for number in range(self.retries or 0):
+            wait = max(self._own_delay(number), min(summary.get("retry_after_seconds") or 0, LONGEST_WAIT))
+            self.log.info("all windows are in the lake: trying the load alone in %s s", wait)
+            time.sleep(wait)
             code, loaded = self._run(line)
             if code == 0 and loaded is not None:
                 return 0, _with_loads(summary, loaded)
@@ -200,6 +200,12 @@ class CxlakeRunOperator(BaseOperator):
         raise AirflowFailException(
             f"{error.get('message')} (exit code {NOT_LOADED}). {error.get('hint') or ''} All windows are in the lake: "
             "`cxlake load` loads them.")
+
+    def _own_delay(self, number: int) -> float:
+        """Seconds before a retry, the first being 0, as the task says."""
+        growth = self.retry_exponential_backoff or 1
+        delay = self.retry_delay.total_seconds() * (2 if growth is True else growth) ** number
+        return min(delay, self.max_retry_delay.total_seconds()) if self.max_retry_delay else delay
 
     def _run(self, line: list[str]) -> tuple[int, dict[str, Any] | None]:
         """Runs the binary to its end: the exit code, and the summary."""

@@ -68,6 +68,14 @@ exit "$(cat "code$number")"
     assert ended == expected, (codes, ended)
 
 
+def check_delay(expected, **arguments):
+    operator = CxlakeRunOperator(task_id="run", retry_delay=timedelta(minutes=30), **arguments)
+    assert [operator._own_delay(number) / 60 for number in range(3)] == expected, arguments
+
+
+check_delay([30, 30, 30])
+check_delay([30, 60, 120], retry_exponential_backoff=True)
+check_delay([30, 60, 90], retry_exponential_backoff=2.0, max_retry_delay=timedelta(minutes=90))
 check_load([8, 8, 0], 5, (0, "loaded"))
 check_load([8, 8, 8], 2, AirflowFailException)
 check_load([8], 0, AirflowFailException)
