@@ -40,7 +40,8 @@ enum End {
 /// What has a job's id.
 enum Found {
     Job(Box<Job>),
-    OfAnother,
+    /// One that we may not see, and what BigQuery says of it.
+    OfAnother(ApiError),
     Nothing,
 }
 
@@ -63,15 +64,25 @@ impl BigQuery {
     ) -> Result<EndedJob, SinkFailure> {
         let mut own_tries = 0;
         let mut attempt = 0_u32;
+        // What another user's job stood in the way of.
+        let mut unused = None;
         loop {
             attempt += 1;
             let id = format!("{name}_a{attempt}");
             let made = match self.find(&id).await? {
                 Found::Job(job) => Some((self.ended(&id, *job).await?, false)),
                 // Whether a job is another's, or just not there, only making it tells for certain.
-                Found::OfAnother | Found::Nothing => {
+                Found::OfAnother(_) | Found::Nothing => {
                     self.wait_for_others(name).await?;
-                    self.insert_or_adopt(&id, configuration().await?).await?
+                    let made = match unused.take() {
+                        Some(made) => made,
+                        None => configuration().await?,
+                    };
+                    let ended = self.insert_or_adopt(&id, made.clone()).await?;
+                    if ended.is_none() {
+                        unused = Some(made);
+                    }
+                    ended
                 }
             };
             let Some((end, is_own)) = made else {
@@ -173,7 +184,7 @@ impl BigQuery {
                 tracing::info!(job = id, "the job is there already: waiting for it");
                 match self.find(id).await? {
                     Found::Job(job) => Ok(Some((self.ended(id, *job).await?, false))),
-                    Found::OfAnother => Ok(None),
+                    Found::OfAnother(_) => Ok(None),
                     Found::Nothing => Err(not_there(id)),
                 }
             }
@@ -187,7 +198,7 @@ impl BigQuery {
         match self.api.call(|| self.api.client.job().get_job(&self.api.project, id, location)).await {
             Ok(job) => Ok(Found::Job(Box::new(job))),
             Err(ApiError { status: Some(404), .. }) => Ok(Found::Nothing),
-            Err(error) if error.is_forbidden() => Ok(Found::OfAnother),
+            Err(error) if error.is_forbidden() => Ok(Found::OfAnother(error)),
             Err(error) => Err(error.failure(&format!("look at the BigQuery job {id}"))),
         }
     }
@@ -211,7 +222,8 @@ impl BigQuery {
             pause = (pause * 2).min(LONGEST_POLL_PAUSE);
             job = match self.find(id).await? {
                 Found::Job(job) => *job,
-                Found::OfAnother | Found::Nothing => return Err(not_there(id)),
+                Found::OfAnother(error) => return Err(error.failure(&format!("look at the BigQuery job {id}"))),
+                Found::Nothing => return Err(not_there(id)),
             };
         }
     }
