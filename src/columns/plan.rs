@@ -98,6 +98,11 @@ impl KeyTable {
         self.sent[column] = (!key.contains(['\\', '"'])).then(|| SentKey::of(key));
     }
 
+    /// Another spelling of a column's key, unless it is a key of its own.
+    fn insert_earlier(&mut self, key: &str, column: usize) {
+        self.columns.entry(key.to_owned()).or_insert(column);
+    }
+
     /// A column's key as it is most often sent.
     #[inline]
     pub(super) fn sent(&self, column: usize) -> Option<&SentKey> {
@@ -125,6 +130,11 @@ impl DecodePlan {
                 table.insert(&column.source, index);
             }
             columns.push(planned);
+        }
+        for (index, column) in
+            request.columns.columns.iter().enumerate().filter(|(index, _)| columns[*index].is_filled())
+        {
+            column.earlier_sources.iter().for_each(|spelling| top.insert_earlier(spelling, index));
         }
         let key = request.key.iter().filter_map(|source| top.column(source)).collect();
         let time_column = request.time_column.and_then(|source| top.column(source));

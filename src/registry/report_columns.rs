@@ -78,6 +78,7 @@ fn added(known: &[Column], origin: ColumnOrigin, name: &str, column_type: Column
         name: name.to_owned(),
         origin,
         source: String::new(),
+        earlier_sources: Vec::new(),
         column_type,
         required: false,
         constraints: Constraints::default(),
@@ -111,7 +112,10 @@ fn standard(known: &[Column], report: &ReportRequest, ids: &mut FieldIds) -> Vec
         if let Some(place) = found {
             let column = &mut columns[place];
             column.origin = origin;
-            column.source.clone_from(&request.source);
+            if column.source != request.source {
+                column.earlier_sources.retain(|spelling| *spelling != request.source);
+                column.earlier_sources.push(std::mem::replace(&mut column.source, request.source.clone()));
+            }
             column.requested = true;
             column.required = request.required;
             column.constraints = request.constraints.clone();
@@ -122,6 +126,7 @@ fn standard(known: &[Column], report: &ReportRequest, ids: &mut FieldIds) -> Vec
             name: if is_retyped { typed_name } else { request.name.clone() },
             origin,
             source: request.source.clone(),
+            earlier_sources: Vec::new(),
             column_type: request.column_type,
             required: request.required,
             constraints: request.constraints.clone(),
@@ -151,6 +156,7 @@ fn custom(known: &[Column], requested_metrics: &[String], metrics: &[Metric]) ->
                 name: metric_column.name.clone(),
                 origin: ColumnOrigin::CustomMetric,
                 source: metric.id.clone(),
+                earlier_sources: Vec::new(),
                 column_type: metric_column.column_type,
                 required: requested && current && metric.required,
                 constraints: if current { metric.constraints.clone() } else { Constraints::default() },

@@ -119,6 +119,9 @@ pub struct Column {
     /// The key in the record, or the metric's id; empty for what we add.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// Other spellings of the key that filled it before, which records of that time have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_sources: Vec<String>,
     /// Its type; `_schema_version` is an int32 in spite of `integer`.
     #[serde(rename = "type")]
     pub column_type: ColumnType,

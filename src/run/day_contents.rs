@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::registry_store::RegistryStore;
 use crate::columns::quarantine_schema;
-use crate::registry::{ColumnOrigin, data_schema};
-use crate::settings::{DriftPolicy, ReportSettings};
+use crate::registry::{Column, ColumnOrigin, ReportColumns, data_schema};
+use crate::settings::{DriftPolicy, ReportSettings, StandardColumn};
 use crate::vocabulary::{Failure, FailureKind};
 
 /// The column by which tables are partitioned.
@@ -127,18 +127,68 @@ impl DayContents {
             )
             .hint("`cxlake verify` lists what is wrong with the lake")
         })?;
-        let is_key = |source: &&String| report.key.contains(source);
-        let key_columns = columns
-            .columns
-            .iter()
-            .filter(|column| column.origin != ColumnOrigin::CustomMetric && is_key(&&column.source));
+        // The files may be of a time when the tenant had another spelling of a key, which makes the same name.
+        let keys = report.group_by.iter().filter(|column| report.key.contains(&column.source));
+        let keys: Vec<String> = keys.filter_map(|key| Some(requested(columns, key)?.name.clone())).collect();
+        let is_whole = keys.len() == report.key.len();
+        if !is_whole {
+            tracing::warn!(report = report.name, "the day's files lack a column of the key: rows have no key there");
+        }
         Ok(LoadTable {
             name: report.table.clone(),
             owner,
-            key: key_columns.map(|column| column.name.clone()).collect(),
+            key: if is_whole { keys } else { Vec::new() },
             schema: Arc::clone(&data_schema(columns)),
             date_column: DATE_COLUMN.to_owned(),
             adds_columns: report.policy.new_metric == DriftPolicy::Evolve,
         })
+    }
+}
+
+/// The column of a key of `group_by` in files of a registry version.
+fn requested<'a>(columns: &'a ReportColumns, key: &StandardColumn) -> Option<&'a Column> {
+    let is_named =
+        |name: &str| name == key.name || name.strip_prefix(&key.name).is_some_and(|rest| rest.starts_with("__"));
+    let mut standard =
+        columns.columns.iter().filter(|column| column.origin != ColumnOrigin::CustomMetric && column.requested);
+    standard.find(|column| column.source == key.source || is_named(&column.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::{ColumnType, Constraints};
+
+    #[test]
+    fn a_key_is_found_in_files_of_another_spelling_or_type() {
+        fn check(columns: &[(&str, &str, bool)], expected: Option<&str>) {
+            let column = |(name, source, requested): &(&str, &str, bool)| Column {
+                name: (*name).to_owned(),
+                origin: ColumnOrigin::GroupBy,
+                source: (*source).to_owned(),
+                earlier_sources: Vec::new(),
+                column_type: ColumnType::String,
+                required: true,
+                constraints: Constraints::default(),
+                requested: *requested,
+                field_id: 1,
+                display_name: None,
+            };
+            let record_schema = serde_json::value::RawValue::NULL.to_owned();
+            let columns = ReportColumns { columns: columns.iter().map(column).collect(), record_schema };
+            let key = StandardColumn {
+                source: "interactionId".to_owned(),
+                name: "interaction_id".to_owned(),
+                column_type: ColumnType::String,
+                required: true,
+                constraints: Constraints::default(),
+            };
+            assert_eq!(requested(&columns, &key).map(|column| column.name.as_str()), expected);
+        }
+        check(&[("interaction_id", "interactionId", true)], Some("interaction_id"));
+        check(&[("interaction_id", "interactionID", true)], Some("interaction_id"));
+        let retyped = [("interaction_id", "interactionId", false), ("interaction_id__integer", "interactionId", true)];
+        check(&retyped, Some("interaction_id__integer"));
+        check(&[("interaction", "interaction", true)], None);
     }
 }

@@ -29,6 +29,7 @@ fn column(name: &str, source: &str, origin: ColumnOrigin, column_type: ColumnTyp
         name: name.to_owned(),
         origin,
         source: source.to_owned(),
+        earlier_sources: Vec::new(),
         column_type,
         required: false,
         constraints: Constraints::default(),

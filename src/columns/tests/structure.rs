@@ -1,7 +1,7 @@
 //! What a record is made of: containers, keys, depth.
 
 use super::*;
-use crate::registry::ReportColumns;
+use crate::registry::{Column, ColumnOrigin, ReportColumns};
 use crate::settings::limits::{COUNTED_REJECTS, RECORD_VIOLATIONS, SHOWN_PATH_BYTES};
 
 #[test]
@@ -96,33 +96,67 @@ fn what_is_told_of_rejects_is_bounded() {
 #[test]
 fn a_column_that_is_not_asked_for_needs_no_rules() {
     let metric = Metric::of("string").with(|constraints| constraints.pattern = Some("(?=a)b".to_owned()));
-    let columns = |requested| {
-        let rules = metric.constraints.clone();
-        let column = crate::registry::Column {
-            name: "cm_x".to_owned(),
-            origin: crate::registry::ColumnOrigin::CustomMetric,
-            source: "cm_x".to_owned(),
-            column_type: ColumnType::String,
-            required: false,
-            constraints: rules,
-            requested,
-            field_id: 1,
-            display_name: None,
-        };
-        ReportColumns { columns: vec![column], record_schema: serde_json::value::RawValue::NULL.to_owned() }
-    };
     let compiled = |requested| {
-        DecodePlan::compile(PlanRequest {
-            columns: &columns(requested),
-            registry_version: 1,
-            key: &[],
-            time_column: None,
-            unknown_keys: UnknownKeys::Keep,
-            max_record_bytes: 1 << 20,
+        compile(Column {
+            origin: ColumnOrigin::CustomMetric,
+            requested,
+            constraints: metric.constraints.clone(),
+            ..column("cm_x", ColumnType::String)
         })
     };
     assert!(compiled(true).unwrap_err().message.contains("compile the rules of cm_x"));
     compiled(false).unwrap();
+}
+
+#[test]
+fn an_earlier_spelling_of_a_key_is_the_same_key() {
+    let plan = compile(Column {
+        earlier_sources: vec!["ACWSeconds".to_owned()],
+        constraints: Constraints { maximum: number("100"), ..Constraints::default() },
+        ..column("acwSeconds", ColumnType::Integer)
+    });
+    let records: [&[u8]; 4] = [
+        br#"{"acwSeconds":1}"#,
+        br#"{"ACWSeconds":2}"#,
+        br#"{"ACWSeconds":500}"#,
+        br#"{"ACWSeconds":1,"acwSeconds":1}"#,
+    ];
+    let outcome = run(Arc::new(plan.unwrap()), &records);
+    let rows: Vec<&str> = outcome.data.iter().map(|row| row["acwSeconds"].as_str()).collect();
+    assert_eq!(rows, ["1", "2"]);
+    assert_eq!(outcome.typed.unknown_keys.len(), 0);
+    let rejected: Vec<Vec<String>> = outcome.quarantine.iter().map(violations).collect();
+    assert_eq!(rejected, [["range /acwSeconds"], ["duplicate_field /acwSeconds"]]);
+}
+
+/// A column of `groupBy` that is asked for.
+fn column(source: &str, column_type: ColumnType) -> Column {
+    Column {
+        name: source.to_owned(),
+        origin: ColumnOrigin::GroupBy,
+        source: source.to_owned(),
+        earlier_sources: Vec::new(),
+        column_type,
+        required: false,
+        constraints: Constraints::default(),
+        requested: true,
+        field_id: 1,
+        display_name: None,
+    }
+}
+
+/// The plan of a report of one column.
+fn compile(column: Column) -> Result<DecodePlan, crate::vocabulary::Failure> {
+    let key = [column.source.clone()];
+    let record_schema = serde_json::value::RawValue::NULL.to_owned();
+    DecodePlan::compile(PlanRequest {
+        columns: &ReportColumns { columns: vec![column], record_schema },
+        registry_version: 1,
+        key: &key,
+        time_column: None,
+        unknown_keys: UnknownKeys::Keep,
+        max_record_bytes: 1 << 20,
+    })
 }
 
 /// Columns are guessed from the order of earlier records; a wrong guess must never fill one.
