@@ -284,7 +284,9 @@ impl TenantRun<'_> {
         let mut to_read = windows.to_vec();
         if self.request.skip_committed {
             for report in reports {
-                let settled = settled_windows(&self.preflight.lake, &report.tenant, &report.name).await?;
+                let of_report = windows.iter().filter(|(of, _)| of.name == report.name);
+                let days = of_report.map(|(_, window)| window.date).collect();
+                let settled = settled_windows(&self.preflight.lake, &report.tenant, &report.name, &days).await?;
                 to_read
                     .retain(|(of, window)| of.name != report.name || !settled.contains(&(window.date, window.name())));
             }

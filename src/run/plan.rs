@@ -159,7 +159,9 @@ impl PlannedRun {
             date: window.date,
             window: window.name(),
         };
-        let history = WindowCommit { lake: &preflight.lake, address: &address }.look().await?;
+        let commit = WindowCommit { lake: &preflight.lake, address: &address };
+        let history = commit.look().await?;
+        commit.refuse_published_in_the_same_time(&history).await?;
         let bounds = WindowBounds::of(window, ready.time_zone);
         let pages = records.map_or(0, |records| records.div_ceil(report.page_records).max(1));
         self.calls += pages;

@@ -73,7 +73,7 @@ impl ReportVerification<'_> {
             if outcome.is_ok()
                 && !found.findings.is_empty()
                 && let Some(known) = versions
-                && let now = registry.all().await?
+                && let Ok(now) = registry.all().await
                 && now.len() > known.len()
             {
                 *known = now;

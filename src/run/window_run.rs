@@ -105,6 +105,7 @@ impl WindowRun<'_> {
         {
             return Ok(outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), Read::default()));
         }
+        commit.refuse_published_in_the_same_time(&before).await?;
         let folder = WorkFolder::create()?;
         let extracted = self.extract_stable(folder.path()).await?;
         let read = Read {

@@ -53,6 +53,9 @@ async fn temporary_files_are_the_users_own_and_what_a_killed_run_leaves_is_remov
     assert_eq!(entries(&temporary), left);
     Outcome::of(under(&lab, "umask 000;", &temporary)).expect(0);
     assert_eq!(entries(&temporary), Vec::<PathBuf>::new());
+    // What is committed has the rights that the umask gives.
+    let data = lab.lake().join("acme/calls/data/dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet");
+    assert_eq!(mode(&data), 0o666);
     lab.compare_day(&lab.lake(), "2024-01-01", false);
 }
 

@@ -336,6 +336,8 @@ async fn flags_beat_the_environment() {
     let empty: Vec<(String, &str)> = empty.iter().map(|name| (format!("CXLAKE_{name}"), "")).collect();
     let empty: Vec<(&str, &str)> = empty.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     assert_eq!(run(&days, &empty).0, 0);
+    assert_eq!(run(&days, &[("CXLAKE_VERBOSE", "true")]).0, 0);
+    assert_eq!(lab.command(&days).env("CXLAKE_VERBOSE", "much").output().unwrap().status.code(), Some(2));
     for (flag, is_told) in [(None, false), (Some("-v"), true)] {
         let output = lab.command(&days).args(flag).env("CXLAKE_QUIET", "1").output().unwrap();
         assert_eq!(String::from_utf8(output.stderr).unwrap().contains("window ended"), is_told, "{flag:?}");

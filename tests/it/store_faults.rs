@@ -50,6 +50,23 @@ async fn a_lake_that_is_new_is_probed_though_its_registry_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_verify_found_before_a_failure_is_told() {
+    let (mut lab, _server, proxy) = on_s3().await;
+    let other = lab.report_again("other");
+    lab.replace("[lake]", &format!("{other}[lake]"));
+    lab.cxlake(&RUN).expect(0);
+    let window = "dt=2024-01-01/20240101T050000Z-20240102T050000Z.parquet";
+    proxy.rule(|request| match request.target.replace("%2F", "/") {
+        target if target.contains("other/manifests") => Fate::Refused(403, "AccessDenied"),
+        target if target.contains("calls/data/dt") && !target.contains("prefix=") => Fate::Refused(404, "NoSuchKey"),
+        _ => Fate::Forwarded,
+    });
+    let outcome = lab.cxlake(&["verify"]).expect(5);
+    assert!(outcome.stdout.contains(window) && outcome.stdout.contains("1 findings"), "{}", outcome.stdout);
+    assert!(outcome.complaint().contains("AccessDenied"), "{}", outcome.complaint());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_throttles_or_takes_rights_away_is_5_and_nothing_is_half_done() {
     let (lab, _server, proxy) = on_s3().await;
     lab.cxlake(&RUN).expect(0);
@@ -225,6 +242,16 @@ async fn large_objects_go_up_in_parts_that_are_put_together_on_a_condition() {
     proxy.rule(|_| Fate::Forwarded);
     commit(&lake, 70 * MEBIBYTE, 2).await.unwrap();
     assert!(!proxy.requests().iter().any(|request| request.target.contains("uploadId=")));
+    assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
+
+    // So does one that knows none of them.
+    let server = S3Server::that_joins_parts_on_conditions();
+    let (lake, proxy) = large_lake(&server);
+    proxy.rule(|request| {
+        let is_conditional = request.method == "POST" && request.head.contains("\r\nif-");
+        if is_conditional { Fate::Refused(501, "NotImplemented") } else { Fate::Forwarded }
+    });
+    commit(&lake, 70 * MEBIBYTE, 1).await.unwrap();
     assert_eq!(verified(&lake).await.findings, [] as [String; 0]);
 
     let server = S3Server::that_joins_parts_on_conditions();

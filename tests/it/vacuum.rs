@@ -33,6 +33,9 @@ async fn what_is_left_over_is_shown_then_removed_and_nothing_else() {
     lab.cxlake(&RUN).expect(0);
     let unnamed = lab.lake().join("acme/calls/manifests/dt=2024-01-01/some.json#1");
     std::fs::write(&unnamed, "{").unwrap();
+    for folder in ["runs", "registry", "metric_catalog"] {
+        std::fs::write(lab.lake().join("acme").join(folder).join("some.json#1"), "{").unwrap();
+    }
     let before = files(&lab);
     let young = lab.cxlake(&["vacuum"]).expect(0).stdout;
     assert_eq!(young, "removed 0\n", "a run may be on its way");
@@ -40,6 +43,9 @@ async fn what_is_left_over_is_shown_then_removed_and_nothing_else() {
     assert_eq!(files(&lab), before);
     for kind in ["(staging, ", "(superseded plan, ", "(unnamed file, "] {
         assert!(shown.contains(kind), "{shown}");
+    }
+    for folder in ["runs", "registry", "metric_catalog"] {
+        assert!(shown.contains(&format!("would remove  acme/{folder}/some.json#1  (unnamed file, ")), "{shown}");
     }
     assert!(
         !shown.contains("/data/") && !shown.contains("/quarantine/") && !shown.contains(".done.json  ("),

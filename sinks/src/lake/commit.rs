@@ -33,6 +33,8 @@ pub struct History {
     pub highest_plan: Option<u32>,
     /// The done with the highest number.
     pub newest_done: Option<Done>,
+    /// Windows with other borders in this time, of which there are plans.
+    planned_in_the_same_time: Vec<WindowAddress>,
 }
 
 /// The two files of a window, whole and nowhere visible.
@@ -96,9 +98,8 @@ impl WindowCommit<'_> {
                 }
             }
         }
-        for (date, window) in planned_others {
-            self.refuse_published(WindowAddress { date, window, ..self.address.clone() }).await?;
-        }
+        let address = |(date, window)| WindowAddress { date, window, ..self.address.clone() };
+        history.planned_in_the_same_time = planned_others.into_iter().map(address).collect();
         if let Some(sequence) = newest_done {
             let done = self.read_done(sequence).await?;
             history.newest_done = Some(done.ok_or_else(|| self.gone(sequence))?);
@@ -119,10 +120,24 @@ impl WindowCommit<'_> {
 
     /// Refuses this window where an interrupted run of another one in the same time has published an object, which
     /// nobody removes: its records would be there twice.
-    async fn refuse_published(&self, other: WindowAddress) -> Result<(), SinkFailure> {
-        for kind in [ObjectKind::Quarantine, ObjectKind::Data] {
-            if self.lake.state(&other.object(kind)).await?.is_some() {
-                return Err(self.overlaps(&other.window, other.date));
+    ///
+    /// # Errors
+    /// [`crate::failure::SinkFailureKind::Configuration`] where it has; where the store fails.
+    pub async fn refuse_published_in_the_same_time(&self, history: &History) -> Result<(), SinkFailure> {
+        for other in &history.planned_in_the_same_time {
+            for key in [ObjectKind::Quarantine, ObjectKind::Data].map(|kind| other.object(kind)) {
+                if self.lake.state(&key).await?.is_some() {
+                    return Err(SinkFailure::configuration(
+                        format!(
+                            "commit the window {} of {}: an interrupted run of the window {} in the same time left {}",
+                            self.address.window,
+                            self.address.report,
+                            other.window,
+                            self.lake.uri(&key)
+                        ),
+                        "end that run with the same `window` and time zone, or move the object out of the lake",
+                    ));
+                }
             }
         }
         Ok(())
@@ -188,7 +203,7 @@ impl WindowCommit<'_> {
     ) -> Result<Committed, SinkFailure> {
         // What will be refused is refused before there is a plan, which would stay open.
         for (proof, file) in [(&plan.data, &extract.data), (&plan.quarantine, &extract.quarantine)] {
-            self.lake.refuse_too_large(&proof.key, file.bytes)?;
+            self.lake.refuse_too_large(&proof.key, file.bytes, &self.address.staging()).await?;
             if classify(self.lake.state(&proof.key).await?.as_ref(), plan, proof) == Found::Stranger {
                 return Err(self.stranger(&proof.key));
             }

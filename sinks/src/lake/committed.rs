@@ -46,7 +46,10 @@ pub async fn committed_windows(
     Ok(found.into_iter().map(address).collect())
 }
 
-/// The windows of a report that are committed, and that no newer plan is about to replace.
+/// Days that are listed one by one rather than with all that a report has.
+const LISTED_DAYS: usize = 31;
+
+/// The windows of a report's days that are committed, and that no newer plan is about to replace.
 ///
 /// # Errors
 /// Where the store fails.
@@ -54,9 +57,17 @@ pub async fn settled_windows(
     lake: &Lake,
     tenant: &str,
     report: &str,
+    days: &BTreeSet<NaiveDate>,
 ) -> Result<BTreeSet<(NaiveDate, String)>, SinkFailure> {
+    let all = format!("{}/manifests", report_folder(tenant, report));
+    let folders =
+        if days.len() <= LISTED_DAYS { days.iter().map(|day| format!("{all}/dt={day}")).collect() } else { vec![all] };
+    let mut listed = Vec::new();
+    for folder in folders {
+        listed.extend(lake.list(&folder).await?);
+    }
     let mut newest: BTreeMap<(NaiveDate, String), (u32, u32)> = BTreeMap::new();
-    for (key, _) in lake.list(&format!("{}/manifests", report_folder(tenant, report))).await? {
+    for (key, _) in listed {
         let Some((date, name)) = dated_name(&key) else { continue };
         let (plan, done) = newest.entry((date, name.window)).or_default();
         let number = if name.is_done { done } else { plan };

@@ -109,7 +109,7 @@ impl Uploads {
     }
 
     /// Whether the store puts parts together on a condition: some that keep the conditions of a put
-    /// ignore those. Proved once with an object at `key`, which stays.
+    /// ignore those, or do not know them. Proved once with an object at `key`, which stays.
     pub(super) async fn keep_conditions(&self, key: &Path) -> Result<bool, SinkFailure> {
         let proved = self.keeps_conditions.get_or_try_init(|| self.prove(key)).await;
         let failed = |reason| {
@@ -133,16 +133,19 @@ impl Uploads {
         for condition in [Condition::Absent, Condition::Tagged(Some(NOBODYS_TAG.to_owned()))] {
             let upload = self.begin(key).await?;
             let part = self.put_part(key, &upload, 1, ByteStream::from_static(b"second")).await?;
-            match self.complete(key, &upload, vec![part], condition).await {
-                Ok(_) => {
-                    tracing::warn!(
-                        bucket = self.bucket,
-                        "the store ignores the conditions of uploads in parts: large objects go up in one put"
-                    );
-                    return Ok(false);
-                }
-                Err(error) if error.is_refusal => self.abort(key, &upload).await,
+            let completed = self.complete(key, &upload, vec![part], condition).await;
+            let keeps_condition = completed.as_ref().is_err_and(|error| error.is_refusal);
+            match completed {
+                Err(error) if error.is_refusal || error.is_not_implemented => self.abort(key, &upload).await,
                 Err(error) => return Err(error.reason),
+                Ok(_) => {}
+            }
+            if !keeps_condition {
+                tracing::warn!(
+                    bucket = self.bucket,
+                    "the store keeps no conditions of uploads in parts: large objects go up in one put"
+                );
+                return Ok(false);
             }
         }
         Ok(true)
@@ -202,6 +205,7 @@ impl Uploads {
         };
         let completed = complete.send().await.map_err(|error| Incomplete {
             is_refusal: matches!(error.code(), Some("PreconditionFailed" | "ConditionalRequestConflict")),
+            is_not_implemented: error.code() == Some("NotImplemented"),
             reason: words(&error),
         })?;
         Ok(completed.e_tag)
@@ -308,6 +312,8 @@ enum Condition {
 struct Incomplete {
     /// Whether the store says that the condition does not hold, and so did nothing.
     is_refusal: bool,
+    /// Whether the store says that it knows no such condition.
+    is_not_implemented: bool,
     reason: String,
 }
 

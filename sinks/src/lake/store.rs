@@ -340,16 +340,15 @@ impl Lake {
             )
             .await;
         }
-        if let Some(uploads) = self.uploads.as_ref().filter(|_| file.bytes > LARGEST_PUT) {
-            // On the heap: the SDK's futures are deep.
-            if Box::pin(uploads.keep_conditions(&self.path(&format!("{staging}/{UPLOAD_PROBE}")))).await? {
-                let put = Box::pin(uploads.replace(&self.path(key), file.file.path(), file.bytes, seen)).await?;
-                // Another client put it there: that it is in this lake is to be seen.
-                return Ok(match put {
-                    Put::Published(_) => Put::Doubtful("it went up in parts".to_owned()),
-                    doubtful @ Put::Doubtful(_) => doubtful,
-                });
-            }
+        if let Some(uploads) = self.uploads.as_ref().filter(|_| file.bytes > LARGEST_PUT)
+            && self.takes_parts(staging).await?
+        {
+            let put = Box::pin(uploads.replace(&self.path(key), file.file.path(), file.bytes, seen)).await?;
+            // Another client put it there: that it is in this lake is to be seen.
+            return Ok(match put {
+                Put::Published(_) => Put::Doubtful("it went up in parts".to_owned()),
+                doubtful @ Put::Doubtful(_) => doubtful,
+            });
         }
         self.refuse_more_than_one_put(key, file.bytes)?;
         let mode = match seen {
@@ -367,15 +366,22 @@ impl Lake {
         }
     }
 
-    /// Refuses an object that is too large for how this lake is written, as far as that is known before it is.
+    /// Refuses an object that is too large for how this lake is written. `staging` is where that may be tried.
     ///
     /// # Errors
-    /// [`crate::failure::SinkFailureKind::Configuration`] where it is.
-    pub(super) fn refuse_too_large(&self, key: &str, bytes: u64) -> Result<(), SinkFailure> {
-        if self.local_root.is_some() || self.uploads.is_some() {
+    /// [`crate::failure::SinkFailureKind::Configuration`] where it is; where the store fails.
+    pub(super) async fn refuse_too_large(&self, key: &str, bytes: u64, staging: &str) -> Result<(), SinkFailure> {
+        if self.local_root.is_some() || bytes <= LARGEST_SINGLE_PUT || self.takes_parts(staging).await? {
             return Ok(());
         }
         self.refuse_more_than_one_put(key, bytes)
+    }
+
+    /// Whether large objects go up in parts.
+    async fn takes_parts(&self, staging: &str) -> Result<bool, SinkFailure> {
+        let Some(uploads) = &self.uploads else { return Ok(false) };
+        // On the heap: the SDK's futures are deep.
+        Box::pin(uploads.keep_conditions(&self.path(&format!("{staging}/{UPLOAD_PROBE}")))).await
     }
 
     fn refuse_more_than_one_put(&self, key: &str, bytes: u64) -> Result<(), SinkFailure> {

@@ -1,5 +1,6 @@
 mod model;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
@@ -173,9 +174,11 @@ async fn an_interrupted_run_stands_in_the_way_of_other_borders_once_it_has_publi
     for (lake, _folder) in lakes() {
         let (day, hour) = (address(DAY), address("20240101T050000Z-20240101T060000Z"));
         lake.create(&day.plan(1), "{}".into()).await.unwrap();
-        assert!(WindowCommit { lake: &lake, address: &hour }.look().await.is_ok());
+        let window = WindowCommit { lake: &lake, address: &hour };
+        let history = window.look().await.unwrap();
+        window.refuse_published_in_the_same_time(&history).await.unwrap();
         lake.create(&day.object(ObjectKind::Quarantine), "rows".into()).await.unwrap();
-        let failure = WindowCommit { lake: &lake, address: &hour }.look().await.unwrap_err();
+        let failure = window.refuse_published_in_the_same_time(&history).await.unwrap_err();
         assert_eq!(failure.kind, SinkFailureKind::Configuration);
         assert!(failure.message.contains(DAY), "{failure:?}");
     }
@@ -200,12 +203,18 @@ async fn a_damaged_object_is_not_in_place_and_is_replaced() {
 async fn windows_are_settled_until_a_newer_plan_is_open() {
     for (lake, _folder) in lakes() {
         let address = address(DAY);
-        assert!(settled_windows(&lake, "acme", "calls").await.unwrap().is_empty());
+        let few = BTreeSet::from([address.date]);
+        let many = (0..100).map(|day| address.date + chrono::Days::new(day)).collect();
+        for days in [&few, &many] {
+            assert!(settled_windows(&lake, "acme", "calls", days).await.unwrap().is_empty());
+        }
         commit(&lake, &address, 1, &[1]).await.unwrap();
-        let settled = settled_windows(&lake, "acme", "calls").await.unwrap();
-        assert_eq!(settled.into_iter().collect::<Vec<_>>(), [(address.date, DAY.to_owned())]);
+        for days in [&few, &many] {
+            let settled = settled_windows(&lake, "acme", "calls", days).await.unwrap();
+            assert_eq!(settled.into_iter().collect::<Vec<_>>(), [(address.date, DAY.to_owned())]);
+        }
         lake.create(&address.plan(2), "{}".into()).await.unwrap();
-        assert!(settled_windows(&lake, "acme", "calls").await.unwrap().is_empty());
+        assert!(settled_windows(&lake, "acme", "calls", &few).await.unwrap().is_empty());
     }
 }
 
