@@ -173,7 +173,8 @@ class CxlakeRunOperator(BaseOperator):
     def execute(self, context: Any) -> dict[str, Any]:
         code, summary = self._run(self.command_line())
         windows = (summary or {}).get("windows") or []
-        if code == NOT_LOADED and self.command == "run" and all(window["status"] in IN_LAKE for window in windows):
+        is_in_lake = windows and all(window["status"] in IN_LAKE for window in windows)
+        if code == NOT_LOADED and self.command == "run" and is_in_lake:
             return self._outcome(*self._load_alone(summary), context)
         return self._outcome(code, summary, context)
 

@@ -31,7 +31,7 @@ check_retry(600, 300, RetryDecision.retry(timedelta(seconds=600)))
 check_retry(365 * 24 * 60 * 60, 300, RetryDecision.fail())
 
 
-def check_load(codes, retries, expected):
+def check_load(codes, retries, expected, windows=1):
     """What becomes of a run whose load failed, where `load` ends with each of the codes in turn."""
     folder = Path(tempfile.mkdtemp())
 
@@ -40,7 +40,7 @@ def check_load(codes, retries, expected):
                   "status": "committed", "load": {"bq": {"status": status}}}
         error = {"message": "failed to load", "hint": None} if code else None
         return json.dumps({"format": "cxlake.summary/1", "exit_code": code, "error": error, "retry_after_seconds": None,
-                           "windows": [window]})
+                           "windows": [window] if windows else []})
 
     for number, code in enumerate(codes):
         (folder / f"summary{number}").write_text(summary(code, "failed" if code else "loaded"))
@@ -81,3 +81,4 @@ check_load([8, 8, 8], 2, AirflowFailException)
 check_load([8], 0, AirflowFailException)
 check_load([8, 5], 5, CxlakeError)
 check_load([5], 5, CxlakeError)
+check_load([8], 5, CxlakeError, windows=0)
