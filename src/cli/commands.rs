@@ -1,6 +1,6 @@
 //! One function a command: from arguments to a result that is shown, and an exit code.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -213,8 +213,24 @@ fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
         written.persist(&file)?;
         Ok::<(), std::io::Error>(())
     };
-    // A file in a folder that is not ours, or one that is mounted, can only be written over.
-    if is_replaceable(file) && whole().is_ok() { Ok(()) } else { std::fs::write(file, text) }
+    if is_replaceable(file) {
+        match whole() {
+            Err(error) if can_only_be_written_over(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    std::fs::write(file, text)
+}
+
+/// Whether a file is in a folder that is not ours, or is mounted by itself. On a disk that is full it would be lost.
+fn can_only_be_written_over(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::ResourceBusy
+            | ErrorKind::CrossesDevices
+    )
 }
 
 /// Whether it is a file of its own or not there yet: not a pipe or a device, by whatever name.
@@ -231,11 +247,11 @@ fn readable_by_all() -> std::fs::Permissions {
 
 /// Shows the failure to people and the summary to programs: as the last line of stdout.
 pub(super) fn show_summary(summary: &Summary, file: Option<&Path>) -> u8 {
+    let line = serde_json::to_string(summary).unwrap_or_default();
+    write_aside("summary", file, &format!("{line}\n"));
     if let Some(error) = &summary.error {
         render::error(&error.message, error.hint.as_deref());
     }
-    let line = serde_json::to_string(summary).unwrap_or_default();
-    write_aside("summary", file, &format!("{line}\n"));
     render::last_line(&line);
     summary.exit_code
 }

@@ -1,6 +1,4 @@
 //! The only printing. stdout holds data, stderr what is for people.
-#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
-
 use std::io::{ErrorKind, Write as _};
 use std::sync::OnceLock;
 
@@ -26,10 +24,15 @@ pub(super) fn error(message: &str, hint: Option<&str>) {
         tracing::error!(hint, "{message}");
         return;
     }
-    eprintln!("error: {message}");
+    for_people(format_args!("error: {message}"));
     if let Some(hint) = hint {
-        eprintln!("hint: {hint}");
+        for_people(format_args!("hint: {hint}"));
     }
+}
+
+/// A line of stderr. Where that cannot be written there is nobody to tell.
+fn for_people(text: std::fmt::Arguments<'_>) {
+    let _untold = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Why the first part of stdout could not be written: nothing comes after it.
@@ -76,8 +79,8 @@ pub(super) fn last_line(text: &str) {
     if let Err(unwritten) = written
         && is_needed(&unwritten)
     {
-        eprintln!("error: failed to write the summary to stdout: {unwritten}");
-        eprintln!("hint: --summary-file writes it into a file too");
+        for_people(format_args!("error: failed to write the summary to stdout: {unwritten}"));
+        for_people(format_args!("hint: --summary-file writes it into a file too"));
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use cxlake_simulator::{CallKind, Effect, Fault, TenantSettings};
 
 use crate::support::faults::{for_ever, on_page, small};
-use crate::support::{Lab, Outcome, Running};
+use crate::support::{FileFault, Lab, Outcome, Running};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
 
@@ -83,6 +83,72 @@ async fn output_that_cannot_be_written_is_no_success() {
         assert_eq!(code, 5, "{command:?}: {told}");
         assert!(told.contains("failed to write to stdout: No space left on device"), "{command:?}: {told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_can_be_told_a_run_ends_as_it_did() {
+    let mut lab = Lab::start(small()).await;
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let run = |lab: &Lab| {
+        let mut command =
+            lab.command(&[&RUN[..], &["--log-format", "text", "--summary-file", "summary.json"]].concat());
+        command.stdout(full()).stderr(full()).status().unwrap().code()
+    };
+    let summary = |lab: &Lab| std::fs::read_to_string(lab.folder().join("summary.json")).unwrap();
+    assert_eq!(run(&lab), Some(0));
+    assert!(summary(&lab).contains("\"exit_code\":0"));
+    lab.replace("page_records", "max_window_records = 10\npage_records");
+    lab.simulator.change(|tenant| tenant.seed += 1);
+    assert_eq!(run(&lab), Some(2));
+    assert!(summary(&lab).contains("\"exit_code\":2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_the_metrics_that_were_there() {
+    let lab = Lab::start(small()).await;
+    let folder = lab.folder().join("metrics");
+    std::fs::create_dir(&folder).unwrap();
+    let run = || lab.command(&[&RUN[..], &["--metrics-file", "metrics/cxlake.prom"]].concat());
+    Outcome::of(run()).expect(0);
+    let before = std::fs::read_to_string(folder.join("cxlake.prom")).unwrap();
+    for at in 1..=2 {
+        let mut command = run();
+        FileFault { at, how: "ENOSPC" }.happen(&mut command, &folder);
+        let told = Outcome::of(command).expect(0).stderr;
+        assert!(told.contains("failed to write the metrics") && told.contains("No space left"), "{at}: {told}");
+        assert_eq!(std::fs::read_to_string(folder.join("cxlake.prom")).unwrap(), before, "{at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_is_gone_ends_a_run_unless_nohup_was_asked_for() {
+    for (prefix, code) in [("", 143), ("trap '' HUP;", 0)] {
+        let lab = Lab::start(small()).await;
+        let run = in_the_middle(&lab, prefix, &lab.folder().join("tmp"));
+        run.signal("HUP");
+        let outcome = run.end().expect(code);
+        assert_eq!(outcome.summary()["exit_code"], code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_that_cannot_be_read_are_a_matter_of_the_machine() {
+    let lab = Lab::start(small()).await;
+    let mut command = lab.command(&RUN);
+    command.env("SSL_CERT_FILE", lab.folder().join("none.pem")).env("SSL_CERT_DIR", lab.folder().join("none"));
+    let outcome = Outcome::of(command).expect(2);
+    assert!(outcome.complaint().contains("correct SSL_CERT_FILE"), "{}", outcome.complaint());
+}
+
+/// A proxy would be given the secret as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_on_this_machine_is_asked_without_a_proxy() {
+    let lab = Lab::start(small()).await;
+    let mut command = lab.command(&RUN);
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        command.env(variable, "http://127.0.0.1:9");
+    }
+    Outcome::of(command).expect(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
