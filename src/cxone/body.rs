@@ -25,6 +25,9 @@ enum Content {
     Gzip(Box<MultiGzDecoder<Bounded>>),
 }
 
+/// What is said of a body that exceeds a bound of length.
+pub(super) const TOO_LONG: &str = "is longer than";
+
 /// A buffer that refuses to grow beyond a bound.
 #[derive(Debug)]
 struct Bounded {
@@ -38,7 +41,7 @@ impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.bytes.len() + bytes.len();
         if length > self.most {
-            return Err(io::Error::other(format!("it is longer than {} bytes", self.most)));
+            return Err(io::Error::other(format!("it {TOO_LONG} {} bytes", self.most)));
         }
         if length > self.earned {
             return Err(io::Error::other(format!("it inflates to more than {INFLATE_RATIO} times its size")));
@@ -80,9 +83,7 @@ impl Body {
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<(), String> {
         self.wire_bytes += chunk.len();
         if self.wire_bytes > WIRE_BYTES {
-            return Err(format!(
-                "it is longer than {WIRE_BYTES} bytes on the wire (page_records sets how long pages are)"
-            ));
+            return Err(format!("it {TOO_LONG} {WIRE_BYTES} bytes on the wire"));
         }
         let earned = INFLATE_RATIO_FREE_BYTES.max(self.wire_bytes.saturating_mul(INFLATE_RATIO));
         let written = match &mut self.content {

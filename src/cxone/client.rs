@@ -104,7 +104,7 @@ impl Client {
         let mut tries = Tries::begin(&self.http, call);
         loop {
             // The pace comes first: a token must still be good after the wait.
-            self.http.pace(call).await?;
+            tries.pace().await?;
             let bearer = self.tokens.bearer(refused).await?;
             let url = format!("{}{}", bearer.data_plane, call.path());
             let request = make(self.http.client(), &url).bearer_auth(bearer.token.reveal());

@@ -9,11 +9,12 @@ use futures::StreamExt as _;
 use reqwest::header::{ACCEPT_ENCODING, DATE, HeaderMap};
 use reqwest::{RequestBuilder, Response};
 use tokio::sync::Mutex;
+use url::{Host, Url};
 
 use super::address::Call;
 use super::answer::{Answer, Setback, judge};
 use super::api_counter::ApiCounter;
-use super::body::{Body, Slowness};
+use super::body::{Body, Slowness, TOO_LONG};
 use super::client::Surroundings;
 use super::resolver::{GuardedResolver, PrivateAddress};
 use super::spare_buffers::SpareBuffers;
@@ -52,8 +53,16 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(settings: &TenantSettings, surroundings: Surroundings) -> Result<Arc<Self>, Failure> {
         let limits = &settings.limits;
-        let resolver = GuardedResolver { allow_private: settings.allow_private_addresses };
-        let client = reqwest::Client::builder()
+        let resolver = GuardedResolver {
+            guarded: hosts(settings).map(|host| host.to_string()).collect(),
+            allow_private: settings.allow_private_addresses,
+        };
+        let mut builder = reqwest::Client::builder();
+        if hosts(settings).all(|host| is_loopback(&host)) {
+            // What is on this machine is meant: a proxy would be given secrets that must not leave it unencrypted.
+            builder = builder.no_proxy();
+        }
+        let client = builder
             .dns_resolver(Arc::new(resolver))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -61,7 +70,10 @@ impl Http {
             .timeout(Duration::from_secs(limits.request_timeout_secs))
             .user_agent(concat!("cxlake/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Failure::defect(format!("set up HTTP: {error}")))?;
+            .map_err(|error| {
+                Failure::configuration(format!("set up HTTP: {error}{}", causes(&error)))
+                    .hint("install certificates of authorities (ca-certificates), or correct SSL_CERT_FILE")
+            })?;
         let now = surroundings.clock.monotonic();
         let pace = Pace::new(limits.requests_per_second, limits.burst, limits.slow_below_percent, now);
         let backoff = Backoff {
@@ -167,7 +179,7 @@ impl Http {
     /// # Errors
     /// [`crate::vocabulary::FailureKind::Unavailable`] where the tenant's own words ask for more
     /// patience than the limits have.
-    pub(super) async fn pace(&self, call: Call) -> Result<(), Failure> {
+    async fn pace(&self, call: Call) -> Result<(), Failure> {
         loop {
             let taken = self.pace.lock().await.take(call.path(), self.surroundings.clock.monotonic());
             let Err(wait) = taken else { return Ok(()) };
@@ -188,19 +200,44 @@ impl Http {
     }
 }
 
+/// The hosts that a tenant's secrets and tokens go to.
+fn hosts(settings: &TenantSettings) -> impl Iterator<Item = Host<String>> {
+    let urls = settings.regions.values().chain([&settings.auth_url]).chain(&settings.jwks_url);
+    urls.filter_map(|url| Some(Url::parse(url).ok()?.host()?.to_owned()))
+}
+
+fn is_loopback(host: &Host<String>) -> bool {
+    match host {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
 /// The tries of one call.
 #[derive(Debug)]
 pub(super) struct Tries<'a> {
     http: &'a Http,
     call: Call,
-    started: Instant,
+    /// When the first was made: what the pace made it wait before is nobody's failure.
+    started: Option<Instant>,
     count: u32,
     throttled_count: u32,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn begin(http: &'a Http, call: Call) -> Self {
-        Self { http, call, started: http.surroundings.clock.monotonic(), count: 0, throttled_count: 0 }
+        Self { http, call, started: None, count: 0, throttled_count: 0 }
+    }
+
+    /// Waits until the pace allows the next try.
+    ///
+    /// # Errors
+    /// Where that is later than the patience lasts.
+    pub(super) async fn pace(&mut self) -> Result<(), Failure> {
+        self.http.pace(self.call).await?;
+        self.started.get_or_insert_with(|| self.http.surroundings.clock.monotonic());
+        Ok(())
     }
 
     /// Waits for the next try after a setback.
@@ -214,7 +251,8 @@ impl<'a> Tries<'a> {
             Setback::Passing { reason, throttled, wait } => (reason, throttled, wait),
         };
         let Http { surroundings, backoff, counter, .. } = self.http;
-        let elapsed = surroundings.clock.monotonic().saturating_duration_since(self.started);
+        let now = surroundings.clock.monotonic();
+        let elapsed = now.saturating_duration_since(self.started.unwrap_or(now));
         let fraction = surroundings.randomness.fraction();
         // Answers 429 use up none of the tries for failures; both are bounded.
         let attempt = if throttled { &mut self.throttled_count } else { &mut self.count };
@@ -246,6 +284,8 @@ fn given_up(call: Call, reason: &str, tries: u32, throttled: bool, server_wait: 
     };
     failure.hint(if throttled {
         "the tenant throttles: run it later, or lower requests_per_second in [tenants.….limits]"
+    } else if reason.contains(TOO_LONG) {
+        "lower page_records in the report, so that its pages are shorter"
     } else {
         "run it again; retry_attempts and retry_elapsed_secs in [tenants.….limits] set the patience"
     })
@@ -286,14 +326,13 @@ fn transport(error: &reqwest::Error) -> String {
     } else {
         "the connection failed"
     };
-    let mut text = kind.to_owned();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    format!("{kind}{}", causes(error))
+}
+
+/// The causes of an error, each after a colon.
+fn causes(error: &reqwest::Error) -> String {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |cause| cause.source()).map(|cause| format!(": {cause}")).collect()
 }
 
 fn read_hints(headers: &HeaderMap, now: SystemTime) -> ServerHints {

@@ -79,7 +79,7 @@ impl TokenCache {
         let url = format!("{}{}", settings.auth_url, Call::Token.path());
         let mut tries = Tries::begin(&self.http, Call::Token);
         let (asked, answer) = loop {
-            self.http.pace(Call::Token).await?;
+            tries.pace().await?;
             let asked = self.http.surroundings.clock.monotonic();
             let answer = self.http.send(Call::Token, self.http.client().post(&url).form(&form)).await;
             match answer.and_then(|answer| read_token(&answer)) {
@@ -106,7 +106,7 @@ impl TokenCache {
     async fn check_signature(&self, url: &str, token: &str) -> Result<(), Failure> {
         let mut tries = Tries::begin(&self.http, Call::Keys);
         let keys: JwkSet = loop {
-            self.http.pace(Call::Keys).await?;
+            tries.pace().await?;
             let answer = self.http.send(Call::Keys, self.http.client().get(url)).await;
             let not_keys = |_| Setback::passing("the answer is no JSON Web Key Set");
             match answer.and_then(|answer| serde_json::from_slice(&answer.body).map_err(not_keys)) {

@@ -54,7 +54,13 @@ pub async fn check(
             Ok(preflight) => preflight,
             Err(_) => continue,
         };
-        let client = preflight.client(settings, tenant, environment)?;
+        let client = match preflight.client(settings, tenant, environment) {
+            Ok(client) => client,
+            Err(failure) => {
+                add("connection", Err(failure));
+                continue;
+            }
+        };
         match client.sign_in().await {
             Ok(region) => add("token and region", Ok(format!("region {region}"))),
             Err(failure) => {

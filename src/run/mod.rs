@@ -6,6 +6,7 @@ mod baseline;
 mod baseline_source;
 mod check;
 mod committed;
+mod continuation;
 mod day_contents;
 mod drift;
 mod failure;
@@ -43,6 +44,7 @@ use cxlake_sinks::lake::{Lake, settled_windows};
 
 pub use check::{Probe, check};
 pub use committed::CommittedDays;
+use continuation::{Next, StoppedReports, days_to_load};
 pub use lake_report::{HourCounts, LakeReport, ReportedWindow, lake_report};
 pub use lineage::LineageTargets;
 pub use load::{LoadRequest, load};
@@ -216,52 +218,35 @@ async fn run_tenant(
             record.update(|builder| builder.add_window(&report.tenant, &report.name, window, ready.time_zone))
         })
         .collect();
+    let mut stopped = StoppedReports::default();
     for (position, (report, window)) in windows.iter().enumerate() {
+        if stopped.has(report) {
+            continue;
+        }
         let index = indices[position];
-        let goes_on = match request::settled(report, window, client.server_now()) {
+        let next = match request::settled(report, window, client.server_now()) {
             Ok(()) => {
                 if is_read.contains(&(report.name.as_str(), *window)) {
                     pacing::wait_outside_quiet_hours(&quiet_hours, ready.time_zone, environment).await;
                 }
-                tenant.window_of_run(&mut ready, report, *window, index).await
+                let failed = tenant.window_of_run(&mut ready, report, *window, index).await;
+                failed.map_or(Next::Window, |kind| stopped.next_after(report, kind))
             }
             Err(failure) => {
                 record.update(|builder| builder.window_failed(index, failure.into()));
-                true
+                Next::Window
             }
         };
-        for (report, date) in days_to_load(&windows, position, goes_on) {
+        for (report, date) in days_to_load(&windows, position, next) {
             let of_day = |(other, window): &(&ReportSettings, Window)| other.name == report.name && window.date == date;
             let day = windows.iter().zip(&indices).filter(|(window, _)| of_day(window)).map(|(_, index)| *index);
             tenant.load_day(report, date, day.collect()).await;
         }
-        if !goes_on {
+        if next == Next::Nothing {
             break;
         }
     }
     Ok(())
-}
-
-/// The days that are loaded after the window at `position`: its own, where it is the day's last; all
-/// up to it, where the run ends here.
-fn days_to_load<'a>(
-    windows: &[(&'a ReportSettings, Window)],
-    position: usize,
-    goes_on: bool,
-) -> Vec<(&'a ReportSettings, NaiveDate)> {
-    let day = |(report, window): &(&'a ReportSettings, Window)| (*report, window.date);
-    let is_same = |left: &(&ReportSettings, NaiveDate), right: &(&ReportSettings, NaiveDate)| {
-        left.0.name == right.0.name && left.1 == right.1
-    };
-    let own = day(&windows[position]);
-    if goes_on {
-        let goes_on_later = windows[position + 1..].iter().map(day).any(|later| is_same(&later, &own));
-        return if goes_on_later { Vec::new() } else { vec![own] };
-    }
-    let mut days: Vec<_> = windows[..=position].iter().map(day).collect();
-    days.sort_by(|left, right| (&left.0.name, left.1).cmp(&(&right.0.name, right.1)));
-    days.dedup_by(|left, right| is_same(left, right));
-    days
 }
 
 /// What the windows of a tenant are run with.
@@ -294,33 +279,34 @@ impl TenantRun<'_> {
         Ok(to_read)
     }
 
-    /// Runs a window, and says in the record what became of it; false where the next one would fail too.
+    /// Runs a window, and says in the record what became of it; why it failed.
     async fn window_of_run(
         &self,
         ready: &mut TenantReady,
         report: &ReportSettings,
         window: Window,
         index: usize,
-    ) -> bool {
+    ) -> Option<FailureKind> {
         let record = self.record;
         record.update(|builder| builder.window_begun(index));
         let outcome = self.window(ready, report, window).await;
         let seen = outcome.as_ref().map_or_else(|fault| &fault.drift, |outcome| &outcome.drift);
-        // At once, for a run may be ended at any time; how many records there were is in the summary.
         let news = record.update(|builder| builder.not_seen_before(seen));
-        drift::tell(self.settings, &ready.store, news, false, self.environment).await;
-        match outcome {
+        let failed = match outcome {
             Ok(outcome) => {
                 record.update(|builder| builder.window_done(index, outcome));
-                true
+                None
             }
             Err(fault) => {
                 tracing::error!(report = report.name, window = window.name(), error = %fault.failure, "the window failed");
-                let goes_on = concerns_one_window(fault.failure.kind);
+                let kind = fault.failure.kind;
                 record.update(|builder| builder.window_failed(index, fault));
-                goes_on
+                Some(kind)
             }
-        }
+        };
+        // At once, for a run may be ended at any time; how many records there were is in the summary.
+        drift::tell(self.settings, &ready.store, news, false, self.environment).await;
+        failed
     }
 
     /// Loads a day, where any window of it that this run has run is in the lake and not loaded yet.
@@ -396,21 +382,6 @@ impl TenantRun<'_> {
     }
 }
 
-/// Whether the next window may succeed where this one failed.
-fn concerns_one_window(kind: FailureKind) -> bool {
-    match kind {
-        FailureKind::Quality | FailureKind::Incomplete | FailureKind::Superseded | FailureKind::Mismatch => true,
-        FailureKind::Defect
-        | FailureKind::Configuration
-        | FailureKind::Access
-        | FailureKind::Drift
-        | FailureKind::Load
-        | FailureKind::Unavailable
-        | FailureKind::Interrupted
-        | FailureKind::Terminated => false,
-    }
-}
-
 impl WindowStatus {
     /// For the log and the progress.
     pub fn name(self) -> &'static str {
@@ -421,44 +392,5 @@ impl WindowStatus {
             Self::Failed => "failed",
             Self::NotStarted => "not started",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::{Surroundings, read_settings};
-
-    #[test]
-    fn a_day_is_loaded_after_its_last_window_and_all_days_where_a_run_breaks_off() {
-        let report = |name: &str| {
-            format!("[reports.{name}]\ntenant = \"acme\"\nreport = \"R\"\ngroup_by = [\"id\"]\nkey = [\"id\"]\n")
-        };
-        let tenant = "[tenants.acme]\nauth_url = \"https://acme.example\"\nclient_id = { env = \"A\" }\nclient_secret \
-                      = { env = \"A\" }\n[tenants.acme.regions]\nna1 = \"https://na1.example\"\n[lake]\nurl = \"lake\"\n";
-        let surroundings = Surroundings {
-            variable: &|_| Some("a".to_owned()),
-            text_file: &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
-        };
-        let settings =
-            read_settings("cxlake.toml", &format!("{}{}{tenant}", report("calls"), report("chats")), &surroundings)
-                .unwrap();
-        let window = |name: &str, day: u32, hour: u32| {
-            let date = NaiveDate::from_ymd_opt(2024, 1, day).unwrap();
-            let start = date.and_hms_opt(hour, 0, 0).unwrap().and_utc();
-            (&settings.reports[name], Window { start, end: start + chrono::TimeDelta::hours(1), date })
-        };
-        let windows = [window("calls", 1, 0), window("chats", 1, 0), window("calls", 1, 1), window("calls", 2, 0)];
-        let check = |position: usize, goes_on: bool, expected: &[(&str, u32)]| {
-            use chrono::Datelike as _;
-            let days = days_to_load(&windows, position, goes_on);
-            let days: Vec<(&str, u32)> = days.iter().map(|(report, day)| (report.name.as_str(), day.day())).collect();
-            assert_eq!(days, expected, "{position} {goes_on}");
-        };
-        check(0, true, &[]);
-        check(1, true, &[("chats", 1)]);
-        check(2, true, &[("calls", 1)]);
-        check(3, true, &[("calls", 2)]);
-        check(2, false, &[("calls", 1), ("chats", 1)]);
     }
 }

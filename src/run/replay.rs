@@ -9,13 +9,14 @@ use cxlake_sinks::parquet::{ParquetOptions, ParquetWriter, read_parquet};
 use tempfile::NamedTempFile;
 
 use super::committed::{self, CommittedDays, CommittedWindow};
+use super::continuation::concerns_one_window;
 use super::preflight::{Preflight, compile_plan};
 use super::registry_review::read_or_newest;
 use super::registry_store::RegistryStore;
 use super::summary::{WindowFailure, WindowOutcome, WindowStatus};
 use super::window_files::{Contents, WindowIdentity};
 use super::work_folder::WorkFolder;
-use super::{Environment, RunRecord, RunRequest, concerns_one_window};
+use super::{Environment, RunRecord, RunRequest};
 use crate::columns::{ColumnSum, DecodePlan, RejectReplay, Replayed, quarantine_schema};
 use crate::registry::RegistryVersion;
 use crate::settings::Settings;

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use cxlake::run::RunRequest;
 use cxlake_simulator::{CallKind, Effect, Fault, RateLimit, TenantSettings};
 
-use crate::support::faults::{ends_exact, ends_unpublished, on_page, small, status};
-use crate::support::{FastClock, Lab, TlsServer, days, run_here};
+use crate::support::faults::{ends_exact, ends_unpublished, for_ever, on_page, small, status};
+use crate::support::{FastClock, Lab, Outcome, TlsServer, days, run_here};
 
 const DAY: &str = "2024-01-01";
 const RUN: [&str; 3] = ["run", "--date", DAY];
@@ -218,6 +218,50 @@ async fn a_large_run_waits_outside_of_quiet_hours_and_a_small_one_does_not() {
     lab.compare_day(&lab.lake(), "2024-01-14", false);
     lab.replace("08:00-18:00", "8 to 6");
     assert!(lab.cxlake(&RUN).expect(2).message().contains("\"8 to 6\" names no hours"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_fails_does_not_stop_the_others() {
+    let mut lab = Lab::start(TenantSettings { records_per_day: 50, ..small() }).await;
+    let others: Vec<String> = ["chats", "mails"].iter().map(|name| lab.report_again(name)).collect();
+    lab.replace("[lake]", &format!("{}[lake]", others.concat()));
+    let days = ["run", "--from", "2024-01-01", "--to", "2024-01-03"];
+    let told = |outcome: &Outcome| {
+        let summary = outcome.summary();
+        let windows = summary["windows"].as_array().unwrap().clone();
+        let told = windows.iter().map(|window| format!("{} {}", window["report"], window["status"]).replace('"', ""));
+        told.collect::<Vec<_>>()
+    };
+    // Two that cannot be asked for at all, on the first day; then the tenant fails for all.
+    lab.replace("page_records = 500", "page_records = 500\nmax_window_records = 10");
+    let outcome = lab.cxlake(&days).expect(2);
+    assert_eq!(
+        told(&outcome),
+        [
+            "calls failed",
+            "chats committed",
+            "mails committed",
+            "calls not_started",
+            "chats committed",
+            "mails committed"
+        ]
+    );
+    lab.replace("retry_attempts = 4", "retry_attempts = 1");
+    lab.simulator.play(for_ever(Fault::new(CallKind::DataDownload, status(503, None))));
+    let outcome = lab.cxlake(&days).expect(5);
+    let failed = told(&outcome).iter().filter(|window| window.ends_with("failed")).count();
+    assert_eq!(failed, 2, "{:?}", told(&outcome));
+}
+
+/// The patience is for failures, not for the tenant's own pace.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_waited_long_for_its_turn_has_all_its_tries() {
+    let mut lab = Lab::start(TenantSettings { records_per_day: 400, duplicate_every: 0, ..small() }).await;
+    lab.replace("requests_per_second = 1000.0", "requests_per_second = 2.0\nretry_elapsed_secs = 2");
+    lab.replace("burst = 100", "burst = 1\npages_in_flight = 16");
+    lab.replace("page_records = 500", "page_records = 50");
+    lab.simulator.play(on_page(350, status(503, None)));
+    lab.cxlake(&RUN).expect(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

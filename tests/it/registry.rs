@@ -158,6 +158,21 @@ async fn a_metric_that_vanishes_during_a_run_makes_it_look_again_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_committed_though_the_run_is_stopped_while_it_tells() {
+    let mut lab = Lab::start(TenantSettings { unknown_every: 3, ..clean() }).await;
+    let begun = lab.folder().join("begun");
+    lab.add(&format!("\n[alerts]\ncommand = [\"sh\", \"-c\", \"touch {}; exec sleep 60\"]\n", begun.display()));
+    let run = lab.begin(&RUN);
+    while !begun.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    run.signal("TERM");
+    let outcome = run.end().expect(143);
+    assert_eq!(outcome.statuses(), ["committed"]);
+    assert_eq!(outcome.summary()["drift"][0]["kind"], "unknown_key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_lives_where_the_user_wants_it() {
     let mut lab = Lab::start(clean()).await;
     let folder = lab.folder().join("checkout");
