@@ -14,6 +14,9 @@ use crate::settings::{ReportSettings, Settings};
 use crate::vocabulary::{Failure, QuietHours};
 use crate::window::Window;
 
+/// How often a long wait looks at the clock.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+
 /// Whether a run of these windows waits outside of quiet hours.
 pub(super) fn is_large(windows: &[(&ReportSettings, Window)]) -> bool {
     let length: TimeDelta = windows.iter().map(|(_, window)| window.end - window.start).sum();
@@ -28,9 +31,14 @@ pub(super) fn quiet_hours(settings: &Settings, tenant: &str, is_large: bool) -> 
 
 /// Waits until no quiet hours are on.
 pub(super) async fn wait_outside_quiet_hours(quiet_hours: &[QuietHours], zone: Tz, environment: &Environment) {
-    while let Some(wait) = remaining(quiet_hours, zone, environment.surroundings.clock.now()) {
-        tracing::info!(seconds = wait.as_secs(), "quiet hours: a large run goes on after them");
-        tokio::time::sleep(environment.surroundings.clock.machine_time(wait)).await;
+    let clock = &environment.surroundings.clock;
+    let mut is_told = false;
+    while let Some(wait) = remaining(quiet_hours, zone, clock.now()) {
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::info!(seconds = wait.as_secs(), "quiet hours: a large run goes on after them");
+        }
+        // A machine that slept meanwhile would sleep on through the hours that were waited for.
+        tokio::time::sleep(clock.machine_time(wait.min(LOOK_AT_CLOCK))).await;
     }
 }
 

@@ -80,10 +80,10 @@ impl RegistryStore {
 
     /// The numbers of all versions, oldest first.
     pub(super) async fn versions(&self) -> Result<Vec<u32>, Failure> {
-        let listed = self.lake.list(&self.folder).await?;
-        // Not what lies in folders below it, nor under another spelling.
-        let version = |key: &str| version_of(key).filter(|number| self.version_key(*number) == *key);
-        let mut versions: Vec<u32> = listed.iter().filter_map(|(key, _)| version(key)).collect();
+        let listed = self.lake.files(&self.folder).await?;
+        // Not under another spelling.
+        let version = |key: &String| version_of(key).filter(|number| self.version_key(*number) == *key);
+        let mut versions: Vec<u32> = listed.iter().filter_map(version).collect();
         versions.sort_unstable();
         Ok(versions)
     }

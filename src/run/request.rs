@@ -131,9 +131,10 @@ impl RunRequest {
             Span::Days { from, to } => {
                 // The span itself must be one before days are added to it.
                 let asked = of_days(*from, *to, zone, length)?;
-                let mut windows = of_days(*from - lookback, *to, zone, length).unwrap_or_default();
-                windows.retain(|window| lookback != Days::new(0) || asked.contains(window));
-                Ok(windows)
+                if lookback == Days::new(0) {
+                    return Ok(asked);
+                }
+                Ok(of_days(*from - lookback, *to, zone, length).unwrap_or_default())
             }
             Span::Instants { start, end } => {
                 let asked = between(*start, *end, zone, length)?;

@@ -1,6 +1,6 @@
 //! A run's summary while the run goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono_tz::Tz;
@@ -243,14 +243,15 @@ impl SummaryBuilder {
 
     /// A window without a record beside one with some: a wrong region answers like that.
     fn lonely_empty_windows(&self) -> Vec<(String, String)> {
-        let neighbours = |window: &WindowSummary, other: &WindowSummary| {
-            other.report == window.report
-                && other.tenant == window.tenant
-                && (other.window.end == window.window.start || other.window.start == window.window.end)
-                && other.rows.expected.is_some_and(|expected| expected > 0)
-        };
+        let of_report =
+            |window: &WindowSummary, at: &str| (window.tenant.clone(), window.report.clone(), at.to_owned());
+        let filled = || self.windows.iter().filter(|window| window.rows.expected.is_some_and(|expected| expected > 0));
+        let starts: HashSet<_> = filled().map(|window| of_report(window, &window.window.start)).collect();
+        let ends: HashSet<_> = filled().map(|window| of_report(window, &window.window.end)).collect();
         let empty = self.windows.iter().filter(|window| {
-            window.status == WindowStatus::Empty && self.windows.iter().any(|other| neighbours(window, other))
+            window.status == WindowStatus::Empty
+                && (ends.contains(&of_report(window, &window.window.start))
+                    || starts.contains(&of_report(window, &window.window.end)))
         });
         empty
             .map(|window| {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    Attribute, AttributeValue, Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-    UpdateVersion,
+    Attribute, AttributeValue, Error, GetOptions, ListResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload, UpdateVersion,
 };
 
 use super::local::publish_file;
@@ -248,14 +248,26 @@ impl Lake {
         Ok(keys)
     }
 
+    async fn entries(&self, folder: &str) -> Result<ListResult, SinkFailure> {
+        let found = self.store.list_with_delimiter(Some(&self.path(folder))).await;
+        found.map_err(|error| SinkFailure::store(&format!("list {}", self.uri(folder)), &error))
+    }
+
+    /// The keys of what lies in a folder itself.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn files(&self, folder: &str) -> Result<Vec<String>, SinkFailure> {
+        let found = self.entries(folder).await?;
+        Ok(found.objects.iter().map(|object| self.relative(&object.location)).collect())
+    }
+
     /// The names of the folders in a folder, sorted.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn folders(&self, folder: &str) -> Result<Vec<String>, SinkFailure> {
-        let prefix = self.path(folder);
-        let found = self.store.list_with_delimiter(Some(&prefix)).await;
-        let found = found.map_err(|error| SinkFailure::store(&format!("list {}", self.uri(folder)), &error))?;
+        let found = self.entries(folder).await?;
         let mut names: Vec<String> =
             found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
         names.sort_unstable();
