@@ -20,6 +20,21 @@ async fn check_names_what_is_missing() {
     insta::assert_snapshot!(lab.cxlake(&["check"]).expect(3).stdout);
 }
 
+/// Once nobody asks for its metric it is in nobody's way.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_a_pattern_that_cannot_be_checked() {
+    let mut lab = Lab::start(tenant(100)).await;
+    lab.cxlake(&["run", "--date", "2024-01-01"]).expect(0);
+    let id = lab.simulator.settings().catalog[1].id.clone();
+    lab.simulator.change(|settings| settings.catalog[1].pattern = Some("(?=a)b".to_owned()));
+    let told = lab.cxlake(&["check"]).expect(2).stdout;
+    assert!(told.contains(&format!("FAIL  acme rules of calls: failed to compile the rules of {id}")), "{told}");
+    lab.cxlake(&["run", "--date", "2024-01-02"]).expect(2);
+    lab.replace("custom_metrics = \"*\"", "custom_metrics = [\"cm_9f8e7d6c5b4a3210\"]");
+    lab.cxlake(&["check"]).expect(0);
+    lab.cxlake(&["run", "--date", "2024-01-02"]).expect(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_fails_where_the_quota_is_spent() {
     let quota = Some(Quota { limit: 1000, remaining: 0, reset_at: "2099-01-01T00:00:00Z".to_owned() });
