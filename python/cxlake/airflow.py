@@ -48,6 +48,8 @@ LONGEST_WAIT = 900
 """Seconds that a task waits itself for its retry to be worth it, where Airflow cannot (before 3.3)."""
 LONGEST_RETRY = 2 * 24 * 60 * 60
 """Seconds that a task stays up for retry: a date that lies years ahead is a mistake, not to be waited for."""
+LONGEST_OWN_DELAY = 24 * 60 * 60
+"""Seconds that Airflow itself lets delays grow to (`max_task_retry_delay`)."""
 LAST_WORDS = 20
 """Lines of the binary's stderr that are told where it ends without a summary, as it does for a wrong argument."""
 PR_SET_PDEATHSIG = 1
@@ -206,7 +208,8 @@ class CxlakeRunOperator(BaseOperator):
         """Seconds before a retry, the first being 0, as the task says."""
         growth = self.retry_exponential_backoff or 1
         delay = self.retry_delay.total_seconds() * (2 if growth is True else growth) ** number
-        return min(delay, self.max_retry_delay.total_seconds()) if self.max_retry_delay else delay
+        longest = self.max_retry_delay.total_seconds() if self.max_retry_delay else LONGEST_OWN_DELAY
+        return min(delay, longest)
 
     def _run(self, line: list[str]) -> tuple[int, dict[str, Any] | None]:
         """Runs the binary to its end: the exit code, and the summary."""

@@ -230,6 +230,7 @@ fn can_only_be_written_over(error: &std::io::Error) -> bool {
             | ErrorKind::ReadOnlyFilesystem
             | ErrorKind::ResourceBusy
             | ErrorKind::CrossesDevices
+            | ErrorKind::Unsupported
     )
 }
 

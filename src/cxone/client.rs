@@ -47,7 +47,7 @@ impl Client {
     /// A client; nothing is called yet.
     ///
     /// # Errors
-    /// Where HTTP cannot be set up, which is a defect.
+    /// [`crate::vocabulary::FailureKind::Configuration`] where HTTP cannot be set up on this machine.
     pub fn new(settings: Arc<TenantSettings>, surroundings: Surroundings) -> Result<Self, Failure> {
         let http = Http::new(&settings, surroundings)?;
         let tokens = Arc::new(TokenCache::new(Arc::clone(&http), Arc::clone(&settings)));

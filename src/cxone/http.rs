@@ -28,6 +28,9 @@ use crate::vocabulary::{Failure, Secret};
 /// A difference of clocks that an operator should know of.
 const CLOCK_SKEW_WARNED: TimeDelta = TimeDelta::minutes(5);
 
+/// What is said of an answer whose body is not taken.
+const REFUSED_BODY: &str = "a body that is refused";
+
 /// A wait that an operator should know of.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
@@ -158,7 +161,7 @@ impl Http {
         let (status, request_id) = (response.status(), header("x-request-id").or_else(|| header("correlationid")));
         let content_type = header("content-type");
         let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let refused = |reason: String| Setback::passing(format!("{status} with a body that is refused: {reason}"));
+        let refused = |reason: String| Setback::passing(format!("{status} with {REFUSED_BODY}: {reason}"));
         let mut body = Body::new(header("content-encoding").as_deref(), length, most, spares).map_err(refused)?;
         let clock = &self.surroundings.clock;
         let mut slowness = Slowness::new(clock.monotonic());
@@ -219,15 +222,17 @@ fn is_loopback(host: &Host<String>) -> bool {
 pub(super) struct Tries<'a> {
     http: &'a Http,
     call: Call,
-    /// When the first was made: what the pace made it wait before is nobody's failure.
+    /// When the first was made: what the pace makes a call wait is no failure.
     started: Option<Instant>,
+    /// What the pace made the others wait.
+    paced: Duration,
     count: u32,
     throttled_count: u32,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn begin(http: &'a Http, call: Call) -> Self {
-        Self { http, call, started: None, count: 0, throttled_count: 0 }
+        Self { http, call, started: None, paced: Duration::ZERO, count: 0, throttled_count: 0 }
     }
 
     /// Waits until the pace allows the next try.
@@ -235,8 +240,14 @@ impl<'a> Tries<'a> {
     /// # Errors
     /// Where that is later than the patience lasts.
     pub(super) async fn pace(&mut self) -> Result<(), Failure> {
+        let clock = &self.http.surroundings.clock;
+        let before = clock.monotonic();
         self.http.pace(self.call).await?;
-        self.started.get_or_insert_with(|| self.http.surroundings.clock.monotonic());
+        let now = clock.monotonic();
+        match self.started {
+            None => self.started = Some(now),
+            Some(_) => self.paced += now.saturating_duration_since(before),
+        }
         Ok(())
     }
 
@@ -252,7 +263,7 @@ impl<'a> Tries<'a> {
         };
         let Http { surroundings, backoff, counter, .. } = self.http;
         let now = surroundings.clock.monotonic();
-        let elapsed = now.saturating_duration_since(self.started.unwrap_or(now));
+        let elapsed = now.saturating_duration_since(self.started.unwrap_or(now)).saturating_sub(self.paced);
         let fraction = surroundings.randomness.fraction();
         // Answers 429 use up none of the tries for failures; both are bounded.
         let attempt = if throttled { &mut self.throttled_count } else { &mut self.count };
@@ -284,7 +295,7 @@ fn given_up(call: Call, reason: &str, tries: u32, throttled: bool, server_wait: 
     };
     failure.hint(if throttled {
         "the tenant throttles: run it later, or lower requests_per_second in [tenants.….limits]"
-    } else if reason.contains(TOO_LONG) {
+    } else if call == Call::DataDownload && reason.contains(REFUSED_BODY) && reason.contains(TOO_LONG) {
         "lower page_records in the report, so that its pages are shorter"
     } else {
         "run it again; retry_attempts and retry_elapsed_secs in [tenants.….limits] set the patience"

@@ -69,10 +69,21 @@ pub(super) fn record_schema(columns: &[Column]) -> Box<RawValue> {
         })
     };
     let required = |custom| -> Vec<&str> {
-        of_origin(custom).filter(|column| column.required).map(|column| column.source.as_str()).collect()
+        // Where a key had other spellings, any of them will do.
+        let required = of_origin(custom).filter(|column| column.required && column.earlier_sources.is_empty());
+        required.map(|column| column.source.as_str()).collect()
     };
     let properties = |custom| -> BTreeMap<&str, Property<'_>> {
-        of_origin(custom).map(|column| (column.source.as_str(), Property::Value(Box::new(value(column))))).collect()
+        let mut properties = BTreeMap::new();
+        for column in of_origin(custom) {
+            // A spelling that is a key of its own now is that.
+            for spelling in &column.earlier_sources {
+                properties.entry(spelling.as_str()).or_insert_with(|| Property::Value(Box::new(value(column))));
+            }
+        }
+        properties
+            .extend(of_origin(custom).map(|column| (column.source.as_str(), Property::Value(Box::new(value(column))))));
+        properties
     };
     let mut top = properties(false);
     let mut top_required = required(false);

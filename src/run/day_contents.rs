@@ -128,9 +128,9 @@ impl DayContents {
             .hint("`cxlake verify` lists what is wrong with the lake")
         })?;
         // The files may be of a time when the tenant had another spelling of a key, which makes the same name.
-        let keys = report.group_by.iter().filter(|column| report.key.contains(&column.source));
-        let keys: Vec<String> = keys.filter_map(|key| Some(requested(columns, key)?.name.clone())).collect();
-        let is_whole = keys.len() == report.key.len();
+        let asked = || report.group_by.iter().filter(|column| report.key.contains(&column.source));
+        let keys: Vec<String> = asked().filter_map(|key| Some(requested(columns, key)?.name.clone())).collect();
+        let is_whole = keys.len() == asked().count();
         if !is_whole {
             tracing::warn!(report = report.name, "the day's files lack a column of the key: rows have no key there");
         }
@@ -147,11 +147,12 @@ impl DayContents {
 
 /// The column of a key of `group_by` in files of a registry version.
 fn requested<'a>(columns: &'a ReportColumns, key: &StandardColumn) -> Option<&'a Column> {
-    let is_named =
-        |name: &str| name == key.name || name.strip_prefix(&key.name).is_some_and(|rest| rest.starts_with("__"));
-    let mut standard =
-        columns.columns.iter().filter(|column| column.origin != ColumnOrigin::CustomMetric && column.requested);
-    standard.find(|column| column.source == key.source || is_named(&column.name))
+    let standard =
+        || columns.columns.iter().filter(|column| column.origin != ColumnOrigin::CustomMetric && column.requested);
+    let is_named = |column: &&Column| {
+        column.name == key.name || column.name == format!("{}__{}", key.name, column.column_type.name_suffix())
+    };
+    standard().find(|column| column.source == key.source).or_else(|| standard().find(is_named))
 }
 
 #[cfg(test)]
@@ -190,5 +191,7 @@ mod tests {
         let retyped = [("interaction_id", "interactionId", false), ("interaction_id__integer", "interactionId", true)];
         check(&retyped, Some("interaction_id__integer"));
         check(&[("interaction", "interaction", true)], None);
+        let longer = [("interaction_id__x", "interactionId__x", true), ("interaction_id", "interactionId", true)];
+        check(&longer, Some("interaction_id"));
     }
 }

@@ -131,6 +131,7 @@ impl WindowRun<'_> {
         {
             return Ok(outcome_of(done, WindowStatus::Unchanged, lake.uri(&commit.manifest(done)), read));
         }
+        commit.refuse_published_in_the_same_time(&history).await?;
         // Whoever planned while this run read the window may have read it later than this run did.
         let sequence = before.next_sequence();
         if history.next_sequence() != sequence {

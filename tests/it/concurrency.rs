@@ -1,8 +1,9 @@
 //! Several runs at once: of one window, of neighbours, one that sleeps while another goes by.
 
-use cxlake_simulator::TenantSettings;
+use cxlake_simulator::{Effect, TenantSettings};
 use serde_json::Value;
 
+use crate::support::faults::on_page;
 use crate::support::{FileFault, Lab, Outcome, Running, count_changes, tenant};
 
 const RUN: [&str; 3] = ["run", "--date", "2024-01-01"];
@@ -30,6 +31,25 @@ async fn runs_of_one_window_at_once_end_in_one_of_them() {
             assert_eq!(lab.cxlake(&RUN).expect(0).statuses(), ["unchanged"]);
         }
     }
+}
+
+/// A run of the day that published while one of an hour read: its records would be there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_with_other_borders_published_meanwhile_is_seen_before_publishing() {
+    let mut lab = Lab::start(small()).await;
+    lab.replace("page_records = 500", "page_records = 500\nwindow = \"hour\"");
+    lab.simulator.play(on_page(0, Effect::Slow { delay_ms: 2_000 }));
+    let run = lab.begin(&["run", "--window", "2024-01-01T05:00:00Z/2024-01-01T06:00:00Z"]);
+    lab.wait_for_pages(1);
+    let report = lab.lake().join("acme/calls");
+    for (folder, name) in [("manifests", "-000001.plan.json"), ("quarantine", ".parquet")] {
+        let folder = report.join(folder).join("dt=2024-01-01");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("20240101T050000Z-20240102T050000Z{name}")), "{}").unwrap();
+    }
+    let outcome = run.end().expect(2);
+    assert!(outcome.message().contains("an interrupted run of the window"), "{}", outcome.message());
+    assert!(!report.join("data").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,6 +76,7 @@ def check_delay(expected, **arguments):
 check_delay([30, 30, 30])
 check_delay([30, 60, 120], retry_exponential_backoff=True)
 check_delay([30, 60, 90], retry_exponential_backoff=2.0, max_retry_delay=timedelta(minutes=90))
+assert CxlakeRunOperator(task_id="run", retry_exponential_backoff=True)._own_delay(20) == 24 * 60 * 60
 check_load([8, 8, 0], 5, (0, "loaded"))
 check_load([8, 8, 8], 2, AirflowFailException)
 check_load([8], 0, AirflowFailException)
