@@ -5,6 +5,7 @@ mod file_faults;
 mod here;
 mod lab;
 mod names;
+mod ports;
 mod python;
 mod random;
 mod s3;

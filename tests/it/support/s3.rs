@@ -1,9 +1,10 @@
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::ports::free_port;
 use super::python::installed;
 
 /// A server that speaks S3's protocol, with one bucket `lake`. Ends with this.
@@ -32,7 +33,7 @@ impl S3Server {
     }
 
     fn of(command: impl Fn(&str) -> Command) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let process = command(&port.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

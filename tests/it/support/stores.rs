@@ -1,7 +1,7 @@
 //! Servers that speak the protocols of stores. Each ends with its value.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use cxlake_sinks::lake::LakeLocation;
 use tempfile::TempDir;
 
 use super::lab::Lab;
+use super::ports::free_port;
 use super::python::{installed, python};
 use super::s3::S3Server;
 use super::store_proxy::StoreProxy;
@@ -29,10 +30,6 @@ pub(crate) struct StoreServer {
     _folder: Option<TempDir>,
 }
 
-pub(super) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 /// A server that ends with this, also where it does not start.
 pub(super) struct Process(Child);
 
@@ -41,7 +38,7 @@ impl Process {
         Self::try_start(&mut command, port).unwrap_or_else(|| panic!("{command:?} did not start"))
     }
 
-    /// `None` where it ends, as it does where another has taken one of its ports meanwhile.
+    /// `None` where it ends, as it does where another has one of its ports.
     pub(super) fn try_start(command: &mut Command, port: u16) -> Option<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Self(command.spawn().unwrap());

@@ -8,8 +8,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::python::{installed, python};
-use super::stores::{Process, free_port, installed_file};
+use super::stores::{Process, installed_file};
 
 /// A program of `fixtures/warehouses`.
 fn fixture(name: &str) -> Command {
