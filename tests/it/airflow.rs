@@ -8,7 +8,7 @@ use cxlake_simulator::{CallKind, Fault, TenantSettings};
 use serde_json::{Value, json};
 
 use crate::support::faults::{on_page, small, status};
-use crate::support::{Fate, Lab, Outcome, Running};
+use crate::support::{Fate, Lab, Outcome, Running, free_port};
 use crate::warehouses::House;
 
 fn root() -> PathBuf {
@@ -160,7 +160,7 @@ async fn shards_run_at_once_under_the_local_executor() {
     let home = home();
     let mut standalone = airflow(home.path(), "python");
     let sharded = scenario(&lab, "cxlake_sharded", &json!({ "from": "2024-01-01", "to": "2024-01-05" }));
-    standalone.arg(root().join("tests/it/python/standalone.py")).arg(sharded.to_string());
+    standalone.arg(root().join("tests/it/python/standalone.py")).args([sharded.to_string(), free_port().to_string()]);
     let ended = Outcome::of(standalone).expect(0);
     let ended: Value = serde_json::from_str(ended.stdout.lines().last().unwrap_or_default()).unwrap();
     assert_eq!(ended["state"], "success", "{ended}");

@@ -1,22 +1,16 @@
 """Runs a DAG of the examples by a whole Airflow: scheduler, API server and LocalExecutor, whose tasks are processes of
-their own that run at once. standalone.py SCENARIO, a JSON object with `dag`, `config` and `conf`; prints a line of JSON:
-what became of its tasks, and how many of them ran at the same time. AIRFLOW_HOME must hold a database."""
+their own that run at once. standalone.py SCENARIO PORT, a JSON object with `dag`, `config` and `conf`, and the API
+server's port; prints a line of JSON: what became of its tasks, and how many of them ran at the same time. AIRFLOW_HOME
+must hold a database."""
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 PATIENCE = 240
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 def airflow(*arguments):
@@ -48,7 +42,7 @@ def ended_run(dag):
 
 def main():
     scenario = json.loads(sys.argv[1])
-    port = str(free_port())
+    port = sys.argv[2]
     os.environ.update(
         PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
         AIRFLOW__API__HOST="127.0.0.1", AIRFLOW__API__PORT=port,

@@ -11,7 +11,7 @@ const PORTS: Range<u16> = 12_000..32_000;
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
 /// A port on loopback that nobody listens at, and that this process gives to nobody else.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     // Where each test has a process of its own, they begin at places of their own.
     let first = std::process::id().wrapping_mul(97);

@@ -1,15 +1,16 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use super::ports::free_port;
+use super::process::Process;
 use super::python::installed;
 
 /// A server that speaks S3's protocol, with one bucket `lake`. Ends with this.
 pub(crate) struct S3Server {
-    process: Child,
+    _process: Process,
     port: u16,
 }
 
@@ -34,13 +35,7 @@ impl S3Server {
 
     fn of(command: impl Fn(&str) -> Command) -> Self {
         let port = free_port();
-        let process = command(&port.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { process, port };
+        let server = Self { _process: Process::start(command(&port.to_string()), port), port };
         for _ in 0..300 {
             if server.create_bucket() {
                 return server;
@@ -73,13 +68,5 @@ impl S3Server {
             "[lake.options]\nendpoint = \"{}\"\nallow_http = true\nregion = \"us-east-1\"\naccess_key_id = \"test\"\nsecret_access_key = \"test\"\n",
             self.endpoint()
         )
-    }
-}
-
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        // A server that is gone already needs no end.
-        let _gone = self.process.kill();
-        let _ended = self.process.wait();
     }
 }

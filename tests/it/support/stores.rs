@@ -1,10 +1,8 @@
 //! Servers that speak the protocols of stores. Each ends with its value.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use cxlake_simulator::TenantSettings;
 use cxlake_sinks::lake::LakeLocation;
@@ -12,6 +10,7 @@ use tempfile::TempDir;
 
 use super::lab::Lab;
 use super::ports::free_port;
+use super::process::Process;
 use super::python::{installed, python};
 use super::s3::S3Server;
 use super::store_proxy::StoreProxy;
@@ -28,38 +27,6 @@ pub(crate) struct StoreServer {
     options: Vec<(&'static str, String)>,
     behind: Option<S3Server>,
     _folder: Option<TempDir>,
-}
-
-/// A server that ends with this, also where it does not start.
-pub(super) struct Process(Child);
-
-impl Process {
-    pub(super) fn start(mut command: Command, port: u16) -> Self {
-        Self::try_start(&mut command, port).unwrap_or_else(|| panic!("{command:?} did not start"))
-    }
-
-    /// `None` where it ends, as it does where another has one of its ports.
-    pub(super) fn try_start(command: &mut Command, port: u16) -> Option<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = Self(command.spawn().unwrap());
-        for _ in 0..300 {
-            if process.0.try_wait().unwrap().is_some() {
-                return None;
-            }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return Some(process);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        None
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// A server of `tests/it/python` that takes its port.

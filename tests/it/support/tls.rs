@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::ports::free_port;
+use super::process::Process;
 use super::python::{installed, python};
-use super::stores::Process;
 
 /// A certificate for loopback that no authority has signed, and its key.
 pub(crate) struct Certificate(TempDir);

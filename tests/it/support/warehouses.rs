@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::ports::free_port;
+use super::process::Process;
 use super::python::{installed, python};
-use super::stores::{Process, installed_file};
+use super::stores::installed_file;
 
 /// A program of `fixtures/warehouses`.
 fn fixture(name: &str) -> Command {
@@ -132,16 +133,13 @@ impl BigQueryServer {
     /// Over a lake in GCS whose objects are in an S3 server.
     pub(crate) fn start(s3_port: u16) -> Self {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let backend = (1..=3).find_map(|attempt| {
-            let (backend_port, data) = (free_port(), folder.path().join(format!("data-{attempt}")));
-            std::fs::create_dir(&data).unwrap();
-            let mut backend = Command::new(installed_file("bigquery/bin/local-bigquery"));
-            backend.args(["--host", "127.0.0.1", "--port", &backend_port.to_string()]);
-            backend.args(["--grpc-port", &free_port().to_string(), "--data-dir"]).arg(data);
-            backend.env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{s3_port}"));
-            Some((Process::try_start(&mut backend, backend_port)?, backend_port))
-        });
-        let (backend, backend_port) = backend.unwrap();
+        let (backend_port, data) = (free_port(), folder.path().join("data"));
+        std::fs::create_dir(&data).unwrap();
+        let mut backend = Command::new(installed_file("bigquery/bin/local-bigquery"));
+        backend.args(["--host", "127.0.0.1", "--port", &backend_port.to_string()]);
+        backend.args(["--grpc-port", &free_port().to_string(), "--data-dir"]).arg(data);
+        backend.env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{s3_port}"));
+        let backend = Process::start(backend, backend_port);
         let dataset = json!({ "datasetReference": { "projectId": Self::PROJECT, "datasetId": "contact_centre" } });
         post(backend_port, &format!("/bigquery/v2/projects/{}/datasets", Self::PROJECT), &dataset);
         python("key_pair.py", &[&folder.path().display().to_string()]);
