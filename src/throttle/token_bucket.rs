@@ -74,7 +74,9 @@ impl TokenBucket {
         self.slowed = match hints.remaining {
             Some(remaining) if percent < self.slow_below_percent => {
                 let lasting = remaining.max(1.0) / reset.as_secs_f64();
-                self.tokens = self.tokens.min(1.0);
+                // Where the tenant does not say until when nothing is left, one call finds out.
+                let at_once = if hints.reset.is_some() { remaining.min(1.0) } else { 1.0 };
+                self.tokens = self.tokens.min(at_once);
                 Some(Slowed { per_second: lasting.min(self.per_second), until: now + reset })
             }
             _ => None,
@@ -99,6 +101,8 @@ impl TokenBucket {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "any instant will do as a start")]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -138,17 +142,20 @@ mod tests {
 
     #[test]
     fn what_is_left_lasts_until_the_reset() {
-        let start = Instant::now();
-        let mut bucket = TokenBucket::new(100.0, 10, 20.0, start);
-        let hints = ServerHints {
-            limit: Some(100.0),
-            remaining: Some(10.0),
-            reset: Some(Duration::from_secs(60)),
-            retry_after: None,
-        };
-        bucket.heed(&hints, start);
-        let calls = calls_within(&mut bucket, start, Duration::from_secs(60));
-        assert!((9..=11).contains(&calls.len()), "{}", calls.len());
+        fn check(remaining: f64, reset: Option<u64>, expected: RangeInclusive<usize>) {
+            let start = Instant::now();
+            let mut bucket = TokenBucket::new(100.0, 10, 20.0, start);
+            let reset = reset.map(Duration::from_secs);
+            bucket
+                .heed(&ServerHints { limit: Some(100.0), remaining: Some(remaining), reset, retry_after: None }, start);
+            // Up to just before the reset, whose instant floats may miss.
+            let calls = calls_within(&mut bucket, start, Duration::from_millis(59_900));
+            assert!(expected.contains(&calls.len()), "{remaining} until {reset:?}: {}", calls.len());
+        }
+        check(10.0, Some(60), 9..=11);
+        check(1.0, Some(60), 1..=1);
+        check(0.0, Some(60), 0..=0);
+        check(0.0, None, 1..=1);
     }
 
     proptest! {
