@@ -379,6 +379,7 @@ impl SpanArguments {
                 Failure::configuration(format!("read --shard: {error}"))
                     .hint("pass one element of `cxlake plan --json`")
             })?;
+            is_asked_for(&shard, &request)?;
             request.tenants = vec![shard.tenant];
             request.reports = vec![shard.report];
             request.span = Span::Instants { start: shard.window.start, end: shard.window.end };
@@ -397,6 +398,15 @@ impl SpanArguments {
         }
         Ok(request)
     }
+}
+
+/// Refuses a shard that the selection beside it leaves out: one of the two is not meant.
+fn is_asked_for(shard: &Shard, selection: &RunRequest) -> Result<(), Failure> {
+    let choices = [("tenant", &shard.tenant, &selection.tenants), ("report", &shard.report, &selection.reports)];
+    let left_out = choices.iter().find(|(_, name, asked)| !asked.is_empty() && !asked.contains(name));
+    let Some((option, name, _)) = left_out else { return Ok(()) };
+    Err(Failure::configuration(format!("read --shard: it is of the {option} \"{name}\", which --{option} leaves out"))
+        .hint(format!("run it without --{option} and CXLAKE_{}, or pass another shard", option.to_uppercase())))
 }
 
 fn text_of_environment(name: &str) -> Option<String> {

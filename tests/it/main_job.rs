@@ -104,6 +104,10 @@ async fn a_window_and_a_shard_name_the_same_as_a_date() {
         .flat_map(|shard| lab.cxlake(&["run", "--shard", &shard.to_string()]).expect(0).statuses())
         .collect();
     assert_eq!(statuses, ["unchanged", "committed"]);
+    let shard = shards[0].to_string();
+    lab.cxlake(&["run", "--shard", &shard, "--tenant", "acme", "--report", "calls"]).expect(0);
+    let other = lab.cxlake(&["run", "--shard", &shard, "--tenant", "globex"]).expect(2);
+    assert!(other.message().contains("which --tenant leaves out"), "{}", other.message());
 }
 
 #[tokio::test(flavor = "multi_thread")]
