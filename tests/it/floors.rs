@@ -135,3 +135,11 @@ fn files_are_short_enough_to_read() {
         }
     }
 }
+
+#[test]
+fn unsafe_code_is_in_one_file() {
+    let folders = ["src", "sinks/src", "fixtures/simulator/src"];
+    let files = folders.iter().flat_map(|folder| sources(&source(folder)));
+    let allowing = files.filter(|file| std::fs::read_to_string(file).unwrap().contains("unsafe_code"));
+    assert_eq!(allowing.collect::<Vec<_>>(), [source("sinks/src/parquet/mapping.rs")]);
+}

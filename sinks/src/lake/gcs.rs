@@ -3,7 +3,8 @@
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use url::Url;
 
-use super::location::{LakeLocation, Opened, client_options, retry_config};
+use super::location::{LakeLocation, Opened};
+use super::store_requests::{TimeBySize, client_options, retry_config};
 use crate::failure::SinkFailure;
 
 const HINT: &str =
@@ -15,7 +16,8 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
     let builder = GoogleCloudStorageBuilder::from_env()
         .with_url(url.as_str())
         .with_client_options(client_options())
-        .with_retry(retry_config());
+        .with_retry(retry_config())
+        .with_http_connector(TimeBySize::default());
     let with_config =
         |builder: GoogleCloudStorageBuilder, key: GoogleConfigKey, value: &str| builder.with_config(key, value);
     location.opened(location.configured(builder, HINT, with_config)?.build(), url, None, HINT)

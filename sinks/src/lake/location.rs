@@ -5,8 +5,6 @@ use std::path::PathBuf;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 use std::str::FromStr;
 use std::sync::Arc;
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -46,21 +44,6 @@ const STORES_HINT: &str = "use a path, file://, s3://, gs://, abfss:// or az://"
 /// The one option that is ours: the storage class of S3 and GCS, or Azure's access tier, of the
 /// objects of windows.
 pub(super) const STORAGE_CLASS: &str = "storage_class";
-
-/// The longest single request to a store; an object of the largest put goes up in one.
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-pub(super) fn client_options() -> object_store::ClientOptions {
-    object_store::ClientOptions::new()
-        .with_timeout(Duration::from_secs(300))
-        .with_connect_timeout(Duration::from_secs(10))
-}
-
-/// How long a failing store is tried.
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-pub(super) fn retry_config() -> object_store::RetryConfig {
-    let retry_timeout = Duration::from_secs(60);
-    object_store::RetryConfig { retry_timeout, max_retries: 5, ..object_store::RetryConfig::default() }
-}
 
 fn no_store(scheme: &str) -> String {
     format!("there is no store for {scheme}://")

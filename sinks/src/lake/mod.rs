@@ -24,6 +24,8 @@ mod s3;
 #[cfg(feature = "s3")]
 mod s3_uploads;
 mod store;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+mod store_requests;
 mod vacuum;
 mod verify;
 

@@ -6,8 +6,9 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use url::Url;
 
 use super::aws_credentials::{DefaultCredentials, default_region};
-use super::location::{LakeLocation, Opened, STORAGE_CLASS, client_options, retry_config};
+use super::location::{LakeLocation, Opened, STORAGE_CLASS};
 use super::s3_uploads::Uploads;
+use super::store_requests::{TimeBySize, client_options, retry_config};
 use crate::failure::SinkFailure;
 
 const HINT: &str =
@@ -18,7 +19,8 @@ pub(super) fn open(location: &LakeLocation, url: &Url) -> Result<Opened, SinkFai
     let builder = AmazonS3Builder::from_env()
         .with_url(url.as_str())
         .with_client_options(client_options())
-        .with_retry(retry_config());
+        .with_retry(retry_config())
+        .with_http_connector(TimeBySize::default());
     let with_config = |builder: AmazonS3Builder, key: AmazonS3ConfigKey, value: &str| builder.with_config(key, value);
     let mut builder = location.configured(builder, HINT, with_config)?;
     let given = |names: [&str; 2]| names.iter().any(|name| location.options.contains_key(*name));

@@ -31,6 +31,8 @@ const STATE_TRIES: u32 = 5;
 /// What is larger goes up in parts, where the store can put those together on a condition.
 pub(super) const LARGEST_PUT: u64 = 64 << 20;
 
+/// How much of a large object is sent at a time.
+const BODY_PIECE_BYTES: usize = 1 << 20;
 /// The least of the most that stores take in one put (S3, and Azure's Put Blob).
 const LARGEST_SINGLE_PUT: u64 = 5000 << 20;
 /// The name of the object that proves that uploads in parts keep conditions.
@@ -367,12 +369,10 @@ impl Lake {
             None => PutMode::Create,
             Some(seen) => PutMode::Update(UpdateVersion { e_tag: seen.etag.clone(), version: seen.version.clone() }),
         };
-        let content = tokio::fs::read(file.file.path())
-            .await
-            .map_err(|error| SinkFailure::disk("read a temporary file", &error))?;
+        let content = pieces(&file.content()?);
         let class = self.storage_class.clone().map(|class| (Attribute::StorageClass, AttributeValue::from(class)));
         let options = PutOptions { mode, attributes: class.into_iter().collect(), ..PutOptions::default() };
-        match self.store.put_opts(&self.path(key), PutPayload::from(content), options).await {
+        match self.store.put_opts(&self.path(key), content, options).await {
             Ok(result) => Ok(Put::Published(result.e_tag)),
             Err(error) => Ok(Put::Doubtful(error.to_string())),
         }
@@ -418,4 +418,10 @@ impl Lake {
         }
         Ok(crate::parquet::hex(&hash.finalize()))
     }
+}
+
+/// A body in pieces, for what sends it may copy a piece whole.
+fn pieces(content: &Bytes) -> PutPayload {
+    let starts = (0..content.len()).step_by(BODY_PIECE_BYTES);
+    starts.map(|start| content.slice(start..content.len().min(start + BODY_PIECE_BYTES))).collect()
 }

@@ -3,6 +3,7 @@
 mod encodings;
 mod footer;
 mod hashing_file;
+mod mapping;
 mod reader;
 mod waiting_pages;
 mod writer;

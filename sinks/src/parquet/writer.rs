@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -15,6 +16,7 @@ use tempfile::NamedTempFile;
 
 use super::encodings::encodings;
 use super::hashing_file::HashingWriter;
+use super::mapping::map;
 use super::waiting_pages::WaitingPages;
 use crate::failure::SinkFailure;
 
@@ -87,6 +89,16 @@ pub struct StagedFile {
     pub bytes: u64,
     /// The hash of its content, in hex.
     pub sha256: String,
+}
+
+impl StagedFile {
+    /// Its content, as memory that the file backs.
+    ///
+    /// # Errors
+    /// Where the system maps no file.
+    pub(crate) fn content(&self) -> Result<Bytes, SinkFailure> {
+        map(self).map_err(|error| SinkFailure::disk("map a temporary file", &error))
+    }
 }
 
 impl ParquetWriter {
