@@ -73,11 +73,12 @@ target/bench/.ready: tests/bench/requirements.txt
 target/plain-rust/release/plain-rust: tests/bench/plain_rust/Cargo.toml tests/bench/plain_rust/src/main.rs
 	cargo build --locked --release --manifest-path tests/bench/plain_rust/Cargo.toml --target-dir target/plain-rust
 
-check: ## formatting, clippy and rustdoc without warnings
+check: ## formatting, clippy and rustdoc without warnings, and the fuzz targets' lock file
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p cxlake --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml > /dev/null
 
 # Stores that speak the vendors' protocols: Azurite from npm, s3s-fs (which checks signatures) and Garage (which ignores
 # conditions) from crates.io.
