@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use cxlake_sinks::lake::{Done, History, Lake, WindowAddress, WindowCommit, committed_windows};
+use cxlake_sinks::lake::{Done, History, Lake, READS_AT_ONCE, WindowAddress, WindowCommit, committed_windows};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::RunRequest;
 use crate::settings::{ReportSettings, Settings};
@@ -44,14 +45,25 @@ pub(super) async fn find<'a>(
 ) -> Result<Vec<CommittedWindow<'a>>, Failure> {
     let mut found = Vec::new();
     for report in request.reports(settings)? {
-        for address in committed_windows(lake, &report.tenant, &report.name, |date| days.contains(date)).await? {
-            let history = WindowCommit { lake, address: &address }.look().await?;
-            let Some(done) = history.newest_done.clone() else { continue };
-            let (window, time_zone) = bounds(&address, &done)?;
-            found.push(CommittedWindow { report, address, window, time_zone, done, history });
+        let windows = committed_windows(lake, &report.tenant, &report.name, |date| days.contains(date)).await?;
+        let looks = windows.into_iter().map(|address| look(lake, report, address));
+        let mut looks = stream::iter(looks).buffered(READS_AT_ONCE);
+        while let Some(window) = looks.try_next().await? {
+            found.extend(window);
         }
     }
     Ok(found)
+}
+
+async fn look<'a>(
+    lake: &Lake,
+    report: &'a ReportSettings,
+    address: WindowAddress,
+) -> Result<Option<CommittedWindow<'a>>, Failure> {
+    let history = WindowCommit { lake, address: &address }.look().await?;
+    let Some(done) = history.newest_done.clone() else { return Ok(None) };
+    let (window, time_zone) = bounds(&address, &done)?;
+    Ok(Some(CommittedWindow { report, address, window, time_zone, done, history }))
 }
 
 fn bounds(address: &WindowAddress, done: &Done) -> Result<(Window, Tz), Failure> {

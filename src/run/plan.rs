@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cxlake_sinks::lake::{ObjectKind, WindowAddress, WindowCommit};
+use cxlake_sinks::lake::{Lake, ObjectKind, READS_AT_ONCE, WindowAddress, WindowCommit};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::preflight::{Preflight, TenantReady, prepare};
@@ -110,15 +111,23 @@ pub async fn plan(
         planned.drift.extend(ready.drift.iter().cloned());
         let (calls_before, windows_before) = (planned.calls, planned.windows.len());
         let now = client.server_now();
+        let looks = windows.iter().map(|(report, window)| is_committed(&preflight.lake, address(report, window)));
+        let mut looks = stream::iter(looks).buffered(READS_AT_ONCE);
         for (index, (report, window)) in windows.iter().enumerate() {
             let records = match count && index < COUNTED_WINDOWS {
                 true => Some(total(&client, &ready, report, *window).await?),
                 false => None,
             };
-            planned.add(&preflight, &ready, report, window, records).await?;
-            if let Some(planned) = planned.windows.last_mut() {
-                planned.settles_at = Some(request::settles_at(report, window)).filter(|at| *at > now);
-            }
+            let is_committed = looks.try_next().await?.unwrap_or_default();
+            planned.calls += pages(report, records);
+            planned.windows.push(PlannedWindow {
+                shard: shard(&ready, report, window),
+                records,
+                pages: pages(report, records),
+                data: preflight.lake.uri(&address(report, window).object(ObjectKind::Data)),
+                is_committed,
+                settles_at: Some(request::settles_at(report, window)).filter(|at| *at > now),
+            });
         }
         let large_run = request.of_large_run || pacing::is_large(&windows);
         planned.windows[windows_before..].iter_mut().for_each(|window| window.shard.large_run = large_run);
@@ -144,48 +153,43 @@ fn seconds(calls: u64) -> f64 {
     calls as f64
 }
 
-impl PlannedRun {
-    async fn add(
-        &mut self,
-        preflight: &Preflight,
-        ready: &TenantReady,
-        report: &ReportSettings,
-        window: &Window,
-        records: Option<u64>,
-    ) -> Result<(), Failure> {
-        let address = WindowAddress {
-            tenant: report.tenant.clone(),
-            report: report.name.clone(),
-            date: window.date,
-            window: window.name(),
-        };
-        let commit = WindowCommit { lake: &preflight.lake, address: &address };
-        let history = commit.look().await?;
-        commit.refuse_published_in_the_same_time(&history).await?;
-        let bounds = WindowBounds::of(window, ready.time_zone);
-        let pages = records.map_or(0, |records| records.div_ceil(report.page_records).max(1));
-        self.calls += pages;
-        self.windows.push(PlannedWindow {
-            shard: Shard {
-                tenant: report.tenant.clone(),
-                report: report.name.clone(),
-                window: ShardWindow {
-                    start: window.start,
-                    end: window.end,
-                    time_zone: Some(bounds.time_zone),
-                    date: Some(bounds.date),
-                },
-                large_run: false,
-            },
-            records,
-            pages,
-            data: preflight.lake.uri(&address.object(ObjectKind::Data)),
-            is_committed: history.settled().is_some(),
-            settles_at: None,
-        });
-        Ok(())
+fn address(report: &ReportSettings, window: &Window) -> WindowAddress {
+    WindowAddress {
+        tenant: report.tenant.clone(),
+        report: report.name.clone(),
+        date: window.date,
+        window: window.name(),
     }
+}
 
+/// Whether a window is committed; a failure where it may not be.
+async fn is_committed(lake: &Lake, address: WindowAddress) -> Result<bool, Failure> {
+    let commit = WindowCommit { lake, address: &address };
+    let history = commit.look().await?;
+    commit.refuse_published_in_the_same_time(&history).await?;
+    Ok(history.settled().is_some())
+}
+
+fn pages(report: &ReportSettings, records: Option<u64>) -> u64 {
+    records.map_or(0, |records| records.div_ceil(report.page_records).max(1))
+}
+
+fn shard(ready: &TenantReady, report: &ReportSettings, window: &Window) -> Shard {
+    let bounds = WindowBounds::of(window, ready.time_zone);
+    Shard {
+        tenant: report.tenant.clone(),
+        report: report.name.clone(),
+        window: ShardWindow {
+            start: window.start,
+            end: window.end,
+            time_zone: Some(bounds.time_zone),
+            date: Some(bounds.date),
+        },
+        large_run: false,
+    }
+}
+
+impl PlannedRun {
     /// Takes the windows that were counted as typical for those that were not.
     fn estimate(&mut self, windows: usize) {
         let recent = self.windows.len() - windows;

@@ -1,7 +1,8 @@
 //! A tenant's registry where it is kept, in the lake or in a folder of the user's: immutable
 //! versions, created where there is none, and the events beside them.
 
-use cxlake_sinks::lake::{Lake, LakeLocation, tenant_folder};
+use cxlake_sinks::lake::{Lake, LakeLocation, READS_AT_ONCE, tenant_folder};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::preflight::{lake_location, tenant_settings};
@@ -135,25 +136,30 @@ impl RegistryStore {
 
     /// Writes events, one file each: what two runs see is never one file.
     pub(super) async fn write_events(&self, events: &[RecordedEvent]) -> Result<(), Failure> {
-        for (number, event) in events.iter().enumerate() {
-            let at: String = event.at.chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect();
-            let name = format!("events/{at}-{}-{}-{number:04}.json", event.run_id, event.event.kind.name());
-            self.lake.create(&self.key(&name), json(event)?.into()).await?;
-        }
+        let writes = events.iter().enumerate().map(|(number, event)| self.write_event(number, event));
+        stream::iter(writes).buffered(READS_AT_ONCE).try_collect().await
+    }
+
+    async fn write_event(&self, number: usize, event: &RecordedEvent) -> Result<(), Failure> {
+        let at: String = event.at.chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect();
+        let name = format!("events/{at}-{}-{}-{number:04}.json", event.run_id, event.event.kind.name());
+        self.lake.create(&self.key(&name), json(event)?.into()).await?;
         Ok(())
     }
 
     /// All events, oldest first.
     pub(super) async fn events(&self) -> Result<Vec<RecordedEvent>, Failure> {
-        let mut events = Vec::new();
-        for (key, _) in self.lake.list(&self.key("events")).await? {
-            let content = self.lake.get(&key).await?.unwrap_or_default();
-            events.push(serde_json::from_slice(&content).map_err(|error| {
-                Failure::configuration(format!("read the event {}: {error}", self.lake.uri(&key)))
-                    .hint("restore the file as it was, or move it away")
-            })?);
-        }
-        Ok(events)
+        let listed = self.lake.list(&self.key("events")).await?;
+        let reads = listed.into_iter().map(|(key, _)| self.read_event(key));
+        stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
+    }
+
+    async fn read_event(&self, key: String) -> Result<RecordedEvent, Failure> {
+        let content = self.lake.get(&key).await?.unwrap_or_default();
+        serde_json::from_slice(&content).map_err(|error| {
+            Failure::configuration(format!("read the event {}: {error}", self.lake.uri(&key)))
+                .hint("restore the file as it was, or move it away")
+        })
     }
 }
 

@@ -40,7 +40,7 @@ pub use manifest::{
 };
 pub use probe::{LargeWrites, probe_conditions, probe_large_write};
 pub use rights::least_rights;
-pub use store::{Lake, ObjectState};
+pub use store::{Lake, ObjectState, READS_AT_ONCE};
 pub use vacuum::{Leftover, LeftoverKind, leftovers, remove_leftover};
 pub use verify::{ExpectedSchemas, Findings, Sample, Scrutiny, verify_report};
 

@@ -28,6 +28,9 @@ const FOOTER_BYTES: u64 = 64 << 10;
 const CREATE_TRIES: u32 = 3;
 /// How often an object that is replaced while it is looked at is looked at again.
 const STATE_TRIES: u32 = 5;
+/// Requests at the same time where many objects are looked at: a store takes tens of milliseconds for
+/// each, and as many as it is asked for.
+pub const READS_AT_ONCE: usize = 16;
 /// What is larger goes up in parts, where the store can put those together on a condition.
 pub(super) const LARGEST_PUT: u64 = 64 << 20;
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use arrow::datatypes::{Schema, SchemaRef};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::layout::{ManifestName, ObjectKind, overlap, report_folder};
 use super::manifest::{Done, PublishedObject};
-use super::store::Lake;
+use super::store::{Lake, READS_AT_ONCE};
 use crate::failure::SinkFailure;
 use crate::parquet::FooterSummary;
 
@@ -92,6 +93,7 @@ pub async fn verify_report(
     let mut expected = BTreeSet::new();
     let mut open_plans = Vec::new();
     let read_whole = sampled(windows.keys(), scrutiny.sample);
+    let mut newest = Vec::new();
     for (window, manifests) in &windows {
         result.windows += 1;
         let done_sequence = manifests.newest_done.as_ref().map_or(0, |(sequence, _)| *sequence);
@@ -101,24 +103,17 @@ pub async fn verify_report(
         if manifests.older > 0 {
             result.notes.push(format!("{folder}: the window {window} has {} older manifests", manifests.older));
         }
-        let Some((sequence, key)) = &manifests.newest_done else { continue };
-        let is_read = read_whole.contains(window);
-        let (mut sequence, mut key) = (*sequence, key.clone());
-        loop {
-            let mut found = Findings::default();
-            check_window(lake, &key, scrutiny, is_read, &mut found).await?;
-            // A run that has replaced the window meanwhile is no finding.
-            if let Some(newer) = newer_done(lake, window, &key, sequence).await?.filter(|_| !found.findings.is_empty())
-            {
-                (sequence, key) = newer;
-                continue;
-            }
-            result.findings.extend(found.findings);
-            result.objects += found.objects;
-            result.rows += found.rows;
-            expected.extend(found.keys);
-            break;
-        }
+        newest.extend(manifests.newest_done.as_ref().map(|done| (window, done.clone())));
+    }
+    let checks = newest
+        .into_iter()
+        .map(|(window, done)| check_newest(lake, window, done, scrutiny, read_whole.contains(window)));
+    let mut checks = stream::iter(checks).buffered(READS_AT_ONCE);
+    while let Some(found) = checks.try_next().await? {
+        result.findings.extend(found.findings);
+        result.objects += found.objects;
+        result.rows += found.rows;
+        expected.extend(found.keys);
     }
     overlaps(&folder, &windows, result);
     let unnamed = unnamed_objects(lake, &folder, &expected).await?;
@@ -142,6 +137,27 @@ pub async fn verify_report(
         }
     }
     staged(lake, &folder, result).await
+}
+
+/// A window as its newest done says. A run that has replaced it meanwhile is no finding.
+async fn check_newest(
+    lake: &Lake,
+    window: &str,
+    (mut sequence, mut key): (u32, String),
+    scrutiny: &Scrutiny,
+    is_read: bool,
+) -> Result<Findings, SinkFailure> {
+    loop {
+        let mut found = Findings::default();
+        check_window(lake, &key, scrutiny, is_read, &mut found).await?;
+        if found.findings.is_empty() {
+            return Ok(found);
+        }
+        match newer_done(lake, window, &key, sequence).await? {
+            Some(newer) => (sequence, key) = newer,
+            None => return Ok(found),
+        }
+    }
 }
 
 /// The counts of a done, and its objects.
