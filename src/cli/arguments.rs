@@ -120,7 +120,7 @@ pub(super) enum Command {
     Plan(PlanCommand),
     /// Load committed days into the warehouses of their reports, where they are not there yet
     Load(LoadCommand),
-    /// Prove that a run can work: configuration, token, region, catalog, quota, lake, warehouses
+    /// Prove that a run can work: configuration, token, region, catalog, quota, reports, lake, warehouses
     Check(SelectionArguments),
     /// Re-read the lake against its manifests: files, hashes, row counts, columns, orphans
     Verify(VerifyCommand),

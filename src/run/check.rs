@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use cxlake_sinks::lake::{LargeWrites, least_rights, probe_conditions, probe_large_write, tenant_folder};
 
-use super::preflight::{Preflight, open_lake, prepare};
+use super::plan::total;
+use super::preflight::{Preflight, TenantReady, open_lake, prepare};
 use super::{Environment, RunRequest, pacing, request};
-use crate::settings::{Settings, WarehouseKind, WarehouseSettings};
+use crate::cxone::Client;
+use crate::settings::{ReportSettings, Settings, WarehouseKind, WarehouseSettings};
 use crate::vocabulary::{Failure, FailureKind};
 
 /// One probe.
@@ -30,76 +32,103 @@ pub async fn check(
     let reports = request.reports(settings)?;
     settings.need_secrets_of(&reports)?;
     let mut probes = Vec::new();
-    let rights = least_rights(&settings.lake.url);
     for (tenant, reports) in request::by_tenant(&reports) {
         let mut add = |name: &str, outcome| probes.push(Probe { name: format!("{tenant} {name}"), outcome });
-        match open_lake(&settings.lake) {
-            Ok(lake) => {
-                let folder = format!("{}/probe", tenant_folder(tenant));
-                let name = |kind: &str| format!("{kind}-{}", uuid::Uuid::now_v7());
-                let racing = probe_conditions(&lake, &folder, &name("racing")).await;
-                let racing = racing.map(|()| "one of eight won".to_owned()).map_err(Failure::from);
-                add("lake: racing creates", racing.map_err(|failure| with_rights(failure, rights.as_deref())));
-                let large = probe_large_write(&lake, &folder, &name("large")).await;
-                let how = |large| match large {
-                    LargeWrites::InParts => "two parts were joined, on a condition where it counts",
-                    LargeWrites::InOnePut => "two parts were joined; large objects go up in one put",
-                };
-                let large = large.map(|large| how(large).to_owned()).map_err(Failure::from);
-                add("lake: large write", large.map_err(|failure| with_rights(failure, rights.as_deref())));
-            }
-            Err(failure) => add("lake", Err(failure)),
+        probe_lake(settings, tenant, &mut add).await;
+        // Why the lake cannot be opened is told.
+        let Ok(preflight) = Preflight::open(settings) else { continue };
+        match preflight.client(settings, tenant, environment) {
+            Ok(client) => probe_tenant(&preflight, &client, settings, &reports, environment, &mut add).await,
+            Err(failure) => add("connection", Err(failure)),
         }
-        let preflight = match Preflight::open(settings) {
-            Ok(preflight) => preflight,
-            Err(_) => continue,
-        };
-        let client = match preflight.client(settings, tenant, environment) {
-            Ok(client) => client,
-            Err(failure) => {
-                add("connection", Err(failure));
-                continue;
-            }
-        };
-        match client.sign_in().await {
-            Ok(region) => add("token and region", Ok(format!("region {region}"))),
-            Err(failure) => {
-                add("token and region", Err(failure));
-                continue;
-            }
-        }
-        match prepare(&preflight, &client, settings, &reports, environment).await {
-            Ok(ready) => {
-                let rules = chrono_tz::IANA_TZDB_VERSION;
-                add("time zone", Ok(format!("{} (rules of tzdb {rules})", ready.time_zone.name())));
-                let missing = ready.missing_permissions.join(", ");
-                let seen = if missing.is_empty() { "all listed".to_owned() } else { format!("not listed: {missing}") };
-                add("permissions", Ok(seen));
-                let registry = &ready.registry;
-                let state = if ready.registry_is_new { "to be written" } else { "unchanged" };
-                add(
-                    "catalog and registry",
-                    Ok(format!("{} metrics, version {} {state}", registry.metrics.len(), registry.version)),
-                );
-                for report in reports {
-                    if let Err(failure) = ready.decode_plan(report) {
-                        add(&format!("rules of {}", report.name), Err(failure));
-                    }
-                }
-            }
-            Err(failure) => add("catalog and time zone", Err(failure)),
-        }
-        let quota = match client.quota().await {
-            Some(quota) if quota.remaining == 0 && quota.limit > 0 => {
-                Err(pacing::spent(&quota, 1, environment.surroundings.clock.now()))
-            }
-            Some(quota) => Ok(format!("{} of {} calls left", quota.remaining, quota.limit)),
-            None => Ok("the tenant has none".to_owned()),
-        };
-        add("quota", quota);
     }
     probes.extend(warehouses(settings, request, environment).await?);
     Ok(probes)
+}
+
+type Add<'a> = &'a mut (dyn FnMut(&str, Result<String, Failure>) + Send);
+
+async fn probe_lake(settings: &Settings, tenant: &str, add: Add<'_>) {
+    let rights = least_rights(&settings.lake.url);
+    let lake = match open_lake(&settings.lake) {
+        Ok(lake) => lake,
+        Err(failure) => return add("lake", Err(failure)),
+    };
+    let folder = format!("{}/probe", tenant_folder(tenant));
+    let name = |kind: &str| format!("{kind}-{}", uuid::Uuid::now_v7());
+    let racing = probe_conditions(&lake, &folder, &name("racing")).await;
+    let racing = racing.map(|()| "one of eight won".to_owned()).map_err(Failure::from);
+    add("lake: racing creates", racing.map_err(|failure| with_rights(failure, rights.as_deref())));
+    let large = probe_large_write(&lake, &folder, &name("large")).await;
+    let how = |large| match large {
+        LargeWrites::InParts => "two parts were joined, on a condition where it counts",
+        LargeWrites::InOnePut => "two parts were joined; large objects go up in one put",
+    };
+    let large = large.map(|large| how(large).to_owned()).map_err(Failure::from);
+    add("lake: large write", large.map_err(|failure| with_rights(failure, rights.as_deref())));
+}
+
+async fn probe_tenant(
+    preflight: &Preflight,
+    client: &Client,
+    settings: &Settings,
+    reports: &[&ReportSettings],
+    environment: &Environment,
+    add: Add<'_>,
+) {
+    match client.sign_in().await {
+        Ok(region) => add("token and region", Ok(format!("region {region}"))),
+        Err(failure) => return add("token and region", Err(failure)),
+    }
+    let ready = prepare(preflight, client, settings, reports, environment).await;
+    match &ready {
+        Ok(ready) => tell_catalog(ready, add),
+        Err(failure) => add("catalog and time zone", Err(failure.clone())),
+    }
+    let quota = match client.quota().await {
+        Some(quota) if quota.remaining == 0 && quota.limit > 0 => {
+            Err(pacing::spent(&quota, 1, environment.surroundings.clock.now()))
+        }
+        Some(quota) => Ok(format!("{} of {} calls left", quota.remaining, quota.limit)),
+        None => Ok("the tenant has none".to_owned()),
+    };
+    let is_spent = quota.is_err();
+    add("quota", quota);
+    let Ok(ready) = ready else { return };
+    for report in reports {
+        match ready.decode_plan(report) {
+            Err(failure) => add(&format!("rules of {}", report.name), Err(failure)),
+            // Where nothing is left, the tenant would have the call wait.
+            Ok(_) if is_spent => {}
+            Ok(_) => {
+                add(&format!("data download of {}", report.name), probe_download(client, &ready, report).await);
+            }
+        }
+    }
+}
+
+fn tell_catalog(ready: &TenantReady, add: Add<'_>) {
+    let rules = chrono_tz::IANA_TZDB_VERSION;
+    add("time zone", Ok(format!("{} (rules of tzdb {rules})", ready.time_zone.name())));
+    let missing = ready.missing_permissions.join(", ");
+    let seen = if missing.is_empty() { "all listed".to_owned() } else { format!("not listed: {missing}") };
+    add("permissions", Ok(seen));
+    let registry = &ready.registry;
+    let state = if ready.registry_is_new { "to be written" } else { "unchanged" };
+    add(
+        "catalog and registry",
+        Ok(format!("{} metrics, version {} {state}", registry.metrics.len(), registry.version)),
+    );
+}
+
+/// Asks for one record of the newest window that may be read: the tenant may refuse the report, one of its
+/// metrics, or all of Data Download.
+async fn probe_download(client: &Client, ready: &TenantReady, report: &ReportSettings) -> Result<String, Failure> {
+    let Some(window) = request::newest_settled(report, ready.time_zone, client.server_now()) else {
+        return Ok("no window may be read yet".to_owned());
+    };
+    total(client, ready, report, window).await?;
+    Ok("the tenant answers".to_owned())
 }
 
 /// What stores and warehouses say where they refuse: statuses of HTTP, and words of the vendors'.

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use super::preflight::TenantReady;
 use crate::settings::{ReportSettings, Settings, WindowLength};
 use crate::vocabulary::{Failure, nearest_name};
-use crate::window::{Length, Window, WindowError, between, of_days};
+use crate::window::{Length, Window, WindowError, between, newest_ended, of_days};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -122,10 +122,7 @@ impl RunRequest {
     }
 
     fn report_windows(&self, report: &ReportSettings, zone: Tz) -> Result<Vec<Window>, Failure> {
-        let length = match report.window {
-            WindowLength::Day => Length::Day,
-            WindowLength::Hour => Length::Hour,
-        };
+        let length = length(report);
         let lookback = Days::new(if self.look_back { report.lookback_days.into() } else { 0 });
         match &self.span {
             Span::Days { from, to } => {
@@ -187,6 +184,19 @@ pub(super) fn settled(report: &ReportSettings, window: &Window, now: DateTime<Ut
 /// When a window may be read.
 pub(super) fn settles_at(report: &ReportSettings, window: &Window) -> DateTime<Utc> {
     window.end + TimeDelta::minutes(i64::try_from(report.settle_delay_mins).unwrap_or_default())
+}
+
+/// The newest window of a report that may be read.
+pub(super) fn newest_settled(report: &ReportSettings, zone: Tz, now: DateTime<Utc>) -> Option<Window> {
+    let delay = TimeDelta::minutes(i64::try_from(report.settle_delay_mins).ok()?);
+    newest_ended(now.checked_sub_signed(delay)?, zone, length(report))
+}
+
+fn length(report: &ReportSettings) -> Length {
+    match report.window {
+        WindowLength::Day => Length::Day,
+        WindowLength::Hour => Length::Hour,
+    }
 }
 
 /// Reports by their tenant.

@@ -119,6 +119,14 @@ pub fn between(start: DateTime<Utc>, end: DateTime<Utc>, zone: Tz, length: Lengt
     Ok(around.into_iter().filter(|window| window.start >= start && window.end <= end).collect())
 }
 
+/// The newest window that has ended at an instant.
+pub fn newest_ended(instant: DateTime<Utc>, zone: Tz, length: Length) -> Option<Window> {
+    let day = instant.with_timezone(&zone).date_naive();
+    // The day before may be one that the zone skipped.
+    let days = (0..=2).filter_map(|back| day.checked_sub_days(Days::new(back)));
+    days.flat_map(|day| of_day(day, zone, length).into_iter().rev()).find(|window| window.end <= instant)
+}
+
 fn not_on_border(instant: DateTime<Utc>, around: &[Window], zone: Tz) -> WindowError {
     let text = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
     let holder = around.iter().find(|window| window.start < instant && instant < window.end);

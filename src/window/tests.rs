@@ -57,6 +57,18 @@ fn bounds_are_inclusive_for_the_tenant() {
 }
 
 #[test]
+fn the_newest_window_that_has_ended_is_found() {
+    fn check(zone_name: &str, now: &str, length: Length, expected: &str) {
+        assert_eq!(newest_ended(instant(now), zone(zone_name), length).unwrap().name(), expected, "{now}");
+    }
+    check("America/New_York", "2024-01-03T04:59:59Z", Length::Day, "20240101T050000Z-20240102T050000Z");
+    check("America/New_York", "2024-01-03T05:00:00Z", Length::Day, "20240102T050000Z-20240103T050000Z");
+    check("America/New_York", "2024-01-03T05:59:59Z", Length::Hour, "20240103T040000Z-20240103T050000Z");
+    // Samoa had no 30 December.
+    check("Pacific/Apia", "2011-12-30T11:00:00Z", Length::Day, "20111229T100000Z-20111230T100000Z");
+}
+
+#[test]
 fn other_ranges_are_refused() {
     let new_york = zone("America/New_York");
     let day = date("2024-01-01");

@@ -20,6 +20,19 @@ async fn check_names_what_is_missing() {
     insta::assert_snapshot!(lab.cxlake(&["check"]).expect(3).stdout);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_a_report_that_the_tenant_refuses() {
+    let mut lab = Lab::start(tenant(100)).await;
+    let again = lab.report_again("other");
+    lab.add(&again);
+    let refusal = Effect::Status { code: 403, headers: Vec::new(), body: r#"{"message":"not enabled"}"#.to_owned() };
+    lab.simulator.play(Fault { times: 1, ..Fault::new(CallKind::DataDownload, refusal) });
+    let told = lab.cxlake(&["check"]).expect(3).stdout;
+    assert!(told.contains("FAIL  acme data download of calls: failed to read a page"), "{told}");
+    assert!(told.contains("and the Data Download API enabled for the tenant"), "{told}");
+    assert!(told.contains("ok    acme data download of other: the tenant answers"), "{told}");
+}
+
 /// Once nobody asks for its metric it is in nobody's way.
 #[tokio::test(flavor = "multi_thread")]
 async fn check_names_a_pattern_that_cannot_be_checked() {
@@ -41,6 +54,8 @@ async fn check_fails_where_the_quota_is_spent() {
     let lab = Lab::start(TenantSettings { quota, ..tenant(100) }).await;
     let told = lab.cxlake(&["check"]).expect(5).stdout;
     assert!(told.contains("FAIL  acme quota: "), "{told}");
+    // It would wait for the quota's reset.
+    assert!(!told.contains("data download"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
